@@ -1,0 +1,300 @@
+"""What the agents need from the outside world, as protocols.
+
+Each port is implemented in `edges` and handed in by `wiring`; nothing here does I/O. An agent written
+against these runs unchanged on an embedded chain or a public one, in one process or between hospitals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from caduceus.kinds import Address, Digest, JobId, Role, Seat, Stage, Tokens
+
+# ---------------------------------------------------------------- what the chain says
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A registered party."""
+
+    account: Address
+    roles: Role
+    signer: Address
+    """Address of the key that signs protocol messages; apart from the account that holds money."""
+    agreement_key: bytes
+    """X25519 public key, 32 bytes, to which shares are sealed."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetEntry:
+    """A data set as the chain knows it: commitments and digests, nothing made from a patient."""
+
+    id: Digest
+    steward: Address
+    commitment: Digest
+    """Merkle root over salted record commitments."""
+    card: Digest
+    terms: Digest
+    budget_micro: int
+    """Lifetime privacy budget in millionths of epsilon; 0 means that none was set."""
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class JobTerms:
+    """What a buyer opens a job with. Durations are seconds, amounts are smallest token units."""
+
+    token: Address
+    price: Tokens
+    coordinator: Address
+    stake: Tokens
+    bond: Tokens
+    min_sites: int
+    max_sites: int
+    max_rounds: int
+    enrol_for: int
+    train_for: int
+    challenge_for: int
+    spec: Digest
+    """Digest of the job specification's canonical bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobEntry:
+    """A job as it stands on the chain."""
+
+    id: JobId
+    buyer: Address
+    coordinator: Address
+    coordinator_signer: Address
+    token: Address
+    price: Tokens
+    stake: Tokens
+    bond: Tokens
+    min_sites: int
+    max_sites: int
+    max_rounds: int
+    stage: Stage
+    deadline: int
+    """Unix seconds at which the present stage ends."""
+    sites: int
+    head: Digest
+    rounds: int
+    claims: Digest
+    payout: Tokens
+    spec: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """A site's seat in a job; `signer` and `agreement_key` are as they were when it enrolled."""
+
+    seat: Seat
+    site: Address
+    dataset: Digest
+    signer: Address
+    agreement_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """One round as the chain recorded it."""
+
+    round: int
+    root: Digest
+    """Merkle root over the seats' upload leaves."""
+    model: Digest
+    """Digest of the state after the round."""
+    record: Digest
+    """Digest of the round's record: the list of blobs from which the round can be replayed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A payment that was pulled: amount beyond stake or bond, and what was returned with it."""
+
+    account: Address
+    amount: Tokens
+    returned: Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A transaction that the chain has included."""
+
+    transaction: bytes
+    block: int
+    gas: int
+    what: str
+    """The contract function, such as "Jobs.anchor"; for the report's gas table."""
+
+
+class Chain(Protocol):
+    """Reading. Every method raises Unavailable if the node does not answer."""
+
+    @property
+    def domain(self) -> bytes:
+        """EIP-712 domain separator of the Jobs contract, 32 bytes."""
+
+    def now(self) -> int:
+        """Timestamp of the newest block, Unix seconds: the only clock that deadlines know."""
+
+    def member(self, account: Address) -> Member | None: ...
+
+    def dataset(self, dataset: Digest) -> DatasetEntry | None: ...
+
+    def datasets(self) -> Sequence[DatasetEntry]:
+        """Every data set ever registered, in order of registration, as it stands now."""
+
+    def job(self, job: JobId) -> JobEntry | None: ...
+
+    def jobs(self) -> Sequence[JobId]:
+        """Every job ever opened, oldest first."""
+
+    def enrolments(self, job: JobId) -> Sequence[Enrolment]:
+        """In the order of seats."""
+
+    def anchors(self, job: JobId) -> Sequence[Anchor]:
+        """In the order of rounds."""
+
+    def claims(self, job: JobId) -> Sequence[Claimed]: ...
+
+    def balance(self, token: Address, account: Address) -> Tokens: ...
+
+
+class Wallet(Protocol):
+    """Acting as one account. Each call returns once the chain has included the transaction.
+
+    Every method raises Refused with the contract's reason if the contract reverts, Unavailable if
+    nothing was sent, and Uncertain if a transaction was sent and its fate is unknown.
+    """
+
+    @property
+    def account(self) -> Address: ...
+
+    def register_member(self, roles: Role, signer: Address, agreement_key: bytes, profile: Digest) -> Sent: ...
+
+    def register_dataset(self, commitment: Digest, card: Digest, terms: Digest, budget_micro: int) -> Sent: ...
+
+    def withdraw_dataset(self, dataset: Digest) -> Sent: ...
+
+    def transfer(self, token: Address, to: Address, amount: Tokens) -> Sent: ...
+
+    def approve(self, token: Address, amount: Tokens) -> Sent:
+        """Allow the Jobs contract to take `amount` of `token` from this account."""
+
+    def open_job(self, terms: JobTerms) -> Sent:
+        """Open and fund in one transaction."""
+
+    def job_id(self, terms: JobTerms) -> JobId:
+        """The identifier that `open_job` by this account gives these terms."""
+
+    def cancel(self, job: JobId) -> Sent: ...
+
+    def accept(self, job: JobId) -> Sent: ...
+
+    def enrol(self, job: JobId, dataset: Digest) -> Sent: ...
+
+    def start(self, job: JobId) -> Sent: ...
+
+    def anchor(self, job: JobId, anchors: Sequence[Anchor]) -> Sent:
+        """Record one round or several; the chain refuses any but the next rounds in order."""
+
+    def settle(self, job: JobId, claims: Digest, payout: Tokens, signatures: Sequence[tuple[Seat, bytes]]) -> Sent: ...
+
+    def challenge_omission(self, job: JobId, round: int, seat: Seat, leaf: Digest, receipt: bytes) -> Sent: ...
+
+    def answer_omission(self, job: JobId, round: int, seat: Seat, leaf: Digest, siblings: Sequence[Digest]) -> Sent: ...
+
+    def uphold_omission(self, job: JobId, seat: Seat) -> Sent: ...
+
+    def dispute_leaf(
+        self, job: JobId, round: int, seat: Seat, leaf_data: bytes, signature: bytes, siblings: Sequence[Digest]
+    ) -> Sent: ...
+
+    def complete(self, job: JobId) -> Sent: ...
+
+    def expire(self, job: JobId) -> Sent: ...
+
+    def claim(self, job: JobId, amount: Tokens, index: int, siblings: Sequence[Digest]) -> Sent:
+        """Pull a reward together with this account's stake or bond; amount 0 needs no proof."""
+
+    def withdraw(self, token: Address) -> Sent:
+        """Pull whatever the Jobs contract owes this account beyond claims (refunds, forfeits)."""
+
+
+# ---------------------------------------------------------------- messages, blobs, memory, time
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A message as it arrived: who the channel says sent it, and the bytes."""
+
+    sender: Address
+    body: bytes
+
+
+class Channel(Protocol):
+    """The coordinator's line to the sites of a job: carries bytes, understands nothing."""
+
+    def send(self, site: Address, body: bytes) -> None:
+        """Hand a message over for delivery; never waits for the site.
+
+        Raises Unavailable if there is no way to the site.
+        """
+
+    def receive(self, *, timeout: float) -> Envelope | None:
+        """The next message from any site, or None after `timeout` seconds."""
+
+
+class Reactor(Protocol):
+    """A site's end: reacts to one message at a time."""
+
+    def react(self, body: bytes) -> Sequence[bytes]:
+        """What to send back to the coordinator, possibly nothing."""
+
+
+class Store(Protocol):
+    """Blobs by the SHA-256 of their bytes. Writing the same blob twice is the same as once."""
+
+    def put(self, blob: bytes) -> Digest: ...
+
+    def get(self, digest: Digest) -> bytes:
+        """Raises Refused, naming the digest, if the blob is missing or is not what its name says."""
+
+    def has(self, digest: Digest) -> bool: ...
+
+
+class Journal(Protocol):
+    """A role's durable memory, written before the role acts on what it says."""
+
+    def get(self, key: str) -> bytes | None: ...
+
+    def put_once(self, key: str, value: bytes) -> None:
+        """Remember `value`, durably, before returning.
+
+        Raises Refused if another value is already remembered under `key`.
+        """
+
+    def keys(self, prefix: str) -> Sequence[str]:
+        """The remembered keys that start with `prefix`, sorted."""
+
+
+class Clock(Protocol):
+    """Time for waiting. Deadlines that bind are the chain's."""
+
+    def monotonic(self) -> float:
+        """Seconds from an arbitrary start; never goes back."""
+
+
+class Entropy(Protocol):
+    """Secret bytes from a keyed cipher, so that a resumed role repeats itself exactly."""
+
+    def derive(self, label: str, *context: bytes, size: int) -> bytes:
+        """`size` secret bytes for this purpose; the same arguments give the same bytes.
+
+        label    what the bytes are for; another label gives independent bytes
+        context  values that the bytes are bound to (job, round, roster)
+        """
