@@ -1,0 +1,67 @@
+"""A role's durable memory over SQLite: what is remembered is on disk before the role acts on it."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+from caduceus.errors import Refused
+
+
+class SqliteJournal:
+    """Keys that are written once. One role, one file; a second process is kept out."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises Refused if another process has the journal open or the file is not one."""
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.Lock()
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0)
+        try:
+            self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._db.execute("CREATE TABLE IF NOT EXISTS memory (key TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID")
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute("COMMIT")
+        except sqlite3.OperationalError as problem:
+            self._db.close()
+            raise Refused(f"{path}: in use by another process ({problem}); stop that one first") from None
+        except sqlite3.DatabaseError as problem:
+            self._db.close()
+            raise Refused(f"{path}: not a journal ({problem})") from None
+
+    def get(self, key: str) -> bytes | None:
+        with self._lock:
+            row = self._db.execute("SELECT value FROM memory WHERE key = ?", (key,)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def put_once(self, key: str, value: bytes) -> None:
+        """Remember, durably; remembering the same again changes nothing.
+
+        Raises Refused if another value is already remembered under `key`.
+        """
+        with self._lock:
+            self._db.execute("INSERT OR IGNORE INTO memory VALUES (?, ?)", (key, value))
+            (kept,) = self._db.execute("SELECT value FROM memory WHERE key = ?", (key,)).fetchone()
+        if bytes(kept) != value:
+            raise Refused(f"{self.path.name}: {key} was decided differently before; it is not decided again")
+
+    def keys(self, prefix: str) -> Sequence[str]:
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT key FROM memory WHERE key >= ? AND key < ? ORDER BY key", (prefix, prefix + "\U0010ffff")
+            ).fetchall()
+        return [row[0] for row in rows]
+
+    def close(self) -> None:
+        self._db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,88 @@
+"""One party's secrets on its own disk: made by the operating system's generator, readable by the owner only."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from caduceus import canon
+from caduceus.errors import Refused
+
+SECP256K1_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+"""Order of the secp256k1 group (SEC 2, section 2.4.1); a private key lies in 1 .. order - 1."""
+
+
+@canon.record("keyring/1")
+class _Stored:
+    account: bytes
+    signer: bytes
+    agreement: bytes
+    entropy: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Keyring:
+    """Four independent secrets of 32 bytes each; none is ever printed."""
+
+    account: bytes = field(repr=False)
+    """secp256k1: holds money and sends transactions."""
+    signer: bytes = field(repr=False)
+    """secp256k1: signs protocol messages."""
+    agreement: bytes = field(repr=False)
+    """X25519: receives sealed shares."""
+    entropy: bytes = field(repr=False)
+    """Root from which per-round secrets are derived."""
+
+
+def make() -> Keyring:
+    """Four new secrets."""
+    return Keyring(_scalar(), _scalar(), secrets.token_bytes(32), secrets.token_bytes(32))
+
+
+def load_or_make(path: Path) -> Keyring:
+    """The keyring in `path`, made there first if the file is absent.
+
+    The file is created complete or not at all, with permissions for its owner alone.
+
+    Raises Refused if the file is not a keyring, or if others than its owner may read it.
+    """
+    try:
+        return load(path)
+    except FileNotFoundError:
+        pass
+    ring = make()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.unlink(missing_ok=True)
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(canon.pack(_Stored(ring.account, ring.signer, ring.agreement, ring.entropy)))
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+    return ring
+
+
+def load(path: Path) -> Keyring:
+    """The keyring in `path`.
+
+    Raises FileNotFoundError if there is none, Refused as `load_or_make` does.
+    """
+    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        raise Refused(f"{path}: others may read this key file; run: chmod 600 {path}")
+    try:
+        stored = canon.unpack(_Stored, path.read_bytes())
+    except Refused:
+        # Not chained: the reason could quote bytes of a damaged key.
+        raise Refused(f"{path}: not a key file") from None
+    parts = (stored.account, stored.signer, stored.agreement, stored.entropy)
+    if any(len(part) != 32 for part in parts):
+        raise Refused(f"{path}: not a key file")
+    return Keyring(*parts)
+
+
+def _scalar() -> bytes:
+    return (1 + secrets.randbelow(SECP256K1_ORDER - 1)).to_bytes(32, "big")

@@ -1,0 +1,1 @@
+"""The job's stages as a table, and whole-unit money."""
