@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from caduceus.canon import record
-from caduceus.crypto.merkle import Tree
+from caduceus.crypto.merkle import Tree, leaf
 from caduceus.errors import Misuse
 from caduceus.kinds import Address, Digest, JobId, Tokens
 
@@ -58,9 +58,11 @@ class Settlement:
 
     def tree(self) -> Tree:
         """The Merkle tree whose root is settled on the chain."""
-        return Tree(
-            [claim_leaf(self.job, account, amount) for account, amount in zip(self.accounts, self.amounts, strict=True)]
-        )
+        return Tree([leaf(data) for data in self.leaf_data()])
+
+    def leaf_data(self) -> list[bytes]:
+        """What each claim's leaf is the hash of, by position."""
+        return [claim_leaf_data(self.job, *claim) for claim in zip(self.accounts, self.amounts, strict=True)]
 
     @property
     def root(self) -> Digest:
@@ -117,6 +119,6 @@ def split(pot: Tokens, scores: Sequence[int]) -> tuple[Tokens, ...]:
     return tuple(Tokens(amount) for amount in floors)
 
 
-def claim_leaf(job: JobId, account: Address, amount: Tokens) -> bytes:
+def claim_leaf_data(job: JobId, account: Address, amount: Tokens) -> bytes:
     """Leaf data of the claims tree: abi.encode(bytes32 job, address account, uint256 amount)."""
     return job + account.rjust(32, b"\0") + amount.to_bytes(32, "big")
