@@ -1,0 +1,83 @@
+// Compiles the suite with the pinned compiler and writes one artifact per deployable contract.
+//
+//     node build.mjs [--out FOLDER]
+//
+// The output depends on the sources, the compiler and the settings below, and on nothing else of the machine:
+// no paths, no times, no metadata hash. A test compares a fresh build with the committed artifacts byte for byte.
+import { createHash } from "node:crypto";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import solc from "solc";
+
+const HERE = dirname(fileURLToPath(import.meta.url));
+const NAMES = ["Datasets", "DemoToken", "Jobs", "Members"];
+const SETTINGS = {
+  evmVersion: "prague",
+  viaIR: true,
+  optimizer: { enabled: true, runs: 200 },
+  metadata: { bytecodeHash: "none", appendCBOR: false },
+};
+
+// 2394: transient storage needs care. OpenZeppelin's guard, its only use here, clears it at the end of the call.
+const EXPECTED = new Set(["2394"]);
+
+/** The text of a source by the name under which Solidity files import it. */
+function read(name) {
+  const path = name.startsWith("@") ? join(HERE, "node_modules", name) : join(HERE, name);
+  return readFileSync(path, "utf8");
+}
+
+/** The sources of one folder, by name. */
+function sources(folder) {
+  const files = readdirSync(join(HERE, folder)).filter((file) => file.endsWith(".sol")).sort();
+  return Object.fromEntries(files.map((file) => [`${folder}/${file}`, { content: read(`${folder}/${file}`) }]));
+}
+
+/** Compile sources and everything they import; exits with the compiler's words if it has any to say. */
+function compile(inputs) {
+  const request = {
+    language: "Solidity",
+    sources: inputs,
+    settings: {
+      ...SETTINGS,
+      outputSelection: { "*": { "*": ["abi", "evm.bytecode.object", "evm.deployedBytecode.object", "metadata"] } },
+    },
+  };
+  const answer = JSON.parse(solc.compile(JSON.stringify(request), { import: (name) => ({ contents: read(name) }) }));
+  const said = (answer.errors ?? []).filter((one) => !EXPECTED.has(one.errorCode));
+  if (said.length > 0) {
+    process.stderr.write(said.map((one) => one.formattedMessage).join("\n"));
+    process.exit(1);
+  }
+  return answer.contracts;
+}
+
+/** What the Python package needs of a contract, and what shows where it came from. */
+function artifact(name, contract) {
+  const used = Object.keys(JSON.parse(contract.metadata).sources).sort();
+  return {
+    name,
+    compiler: solc.version().replace(/\.Emscripten.*$/, ""),
+    settings: SETTINGS,
+    sources: Object.fromEntries(used.map((path) => [path, createHash("sha256").update(read(path)).digest("hex")])),
+    abi: contract.abi,
+    bytecode: contract.evm.bytecode.object,
+    deployedBytecode: contract.evm.deployedBytecode.object,
+  };
+}
+
+/** Write the artifacts of `names` into an emptied folder. */
+function write(out, folder, names) {
+  const contracts = compile(sources(folder));
+  rmSync(out, { recursive: true, force: true });
+  mkdirSync(out, { recursive: true });
+  for (const name of names) {
+    const text = JSON.stringify(artifact(name, contracts[`${folder}/${name}.sol`][name]), null, 1);
+    writeFileSync(join(out, `${name}.json`), `${text}\n`);
+  }
+}
+
+const flag = process.argv.indexOf("--out");
+const out = flag < 0 ? join(HERE, "..", "src", "caduceus", "contracts", "artifacts") : process.argv[flag + 1];
+write(out, "src", NAMES);

@@ -1,0 +1,467 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+import {BitMaps} from "@openzeppelin/contracts/utils/structs/BitMaps.sol";
+import {IDatasets} from "./IDatasets.sol";
+import {Challenge, IJobs, Job, Seat, Stage, Terms} from "./IJobs.sol";
+import {IMembers, Member, Roles} from "./IMembers.sol";
+import {MerkleSha256} from "./MerkleSha256.sol";
+import {Purse} from "./Purse.sol";
+import {Entry, RollingHead, RoundProof} from "./RollingHead.sol";
+import {Statements} from "./Statements.sol";
+
+/// @title Paid training jobs: escrow, enrolment, anchored rounds, settlement, disputes, claims
+/// @notice The rules are in `IJobs`; money moves only through `Purse`, signatures are judged only in `Statements`.
+contract Jobs is IJobs, Purse, Statements {
+    using BitMaps for BitMaps.BitMap;
+
+    /// @notice Where parties are registered.
+    IMembers public immutable members;
+    /// @notice Where data sets are registered.
+    IDatasets public immutable datasets;
+
+    mapping(bytes32 job => Job) private _jobs;
+    mapping(bytes32 job => mapping(uint256 seat => Seat)) private _seats;
+    /// @dev The seat's number plus one; zero for an account without a seat.
+    mapping(bytes32 job => mapping(address site => uint256)) private _seatOf;
+    mapping(bytes32 job => mapping(uint256 seat => Challenge)) private _challenges;
+    mapping(bytes32 job => BitMaps.BitMap) private _paid;
+
+    /// @param members_  Where parties are registered.
+    /// @param datasets_ Where data sets are registered.
+    constructor(IMembers members_, IDatasets datasets_) {
+        members = members_;
+        datasets = datasets_;
+    }
+
+    // ------------------------------------------------------------------ asking and paying
+
+    /// @inheritdoc IJobs
+    function open(Terms calldata terms) external returns (bytes32 id) {
+        return _open(terms, Stage.OPEN);
+    }
+
+    /// @inheritdoc IJobs
+    function fund(bytes32 id) external nonReentrant {
+        Job storage entry = _in(id, Stage.OPEN);
+        _onlyBuyer(entry);
+        _onTime(entry.deadline);
+        entry.stage = Stage.FUNDED;
+        entry.deadline = _after(entry.enrolFor);
+        uint256 price = entry.price;
+        emit JobFunded(id, price);
+        _take(entry.token, msg.sender, price);
+    }
+
+    /// @inheritdoc IJobs
+    function openAndFund(Terms calldata terms) external nonReentrant returns (bytes32 id) {
+        id = _open(terms, Stage.FUNDED);
+        emit JobFunded(id, terms.price);
+        _take(terms.token, msg.sender, terms.price);
+    }
+
+    /// @inheritdoc IJobs
+    function cancel(bytes32 id) external {
+        Job storage entry = _jobs[id];
+        Stage stage = entry.stage;
+        if (stage != Stage.OPEN && stage != Stage.FUNDED) revert WrongStage(id, stage);
+        _onlyBuyer(entry);
+        _end(id, entry, stage);
+    }
+
+    function _open(Terms calldata terms, Stage stage) private returns (bytes32 id) {
+        members.requireRole(msg.sender, Roles.BUYER);
+        if (terms.token.code.length == 0) revert TokenMissing(terms.token);
+        if (terms.coordinator == address(0)) revert CoordinatorMissing();
+        if (terms.minSites == 0 || terms.maxSites < terms.minSites) {
+            revert SitesOutOfRange(terms.minSites, terms.maxSites);
+        }
+        if (terms.maxRounds == 0) revert RoundsMissing();
+        if (terms.enrolFor == 0 || terms.trainFor == 0 || terms.challengeFor == 0) revert DurationMissing();
+        id = idOf(msg.sender, terms);
+        Job storage entry = _jobs[id];
+        if (entry.stage != Stage.NONE) revert JobKnown(id);
+
+        entry.coordinator = terms.coordinator;
+        entry.stage = stage;
+        entry.deadline = _after(terms.enrolFor);
+        entry.maxRounds = terms.maxRounds;
+        entry.minSites = terms.minSites;
+        entry.buyer = msg.sender;
+        entry.price = terms.price;
+        entry.token = terms.token;
+        entry.stake = terms.stake;
+        entry.bond = terms.bond;
+        entry.maxSites = terms.maxSites;
+        entry.enrolFor = terms.enrolFor;
+        entry.trainFor = terms.trainFor;
+        entry.challengeFor = terms.challengeFor;
+        emit JobOpened(id, msg.sender, terms.coordinator, terms);
+    }
+
+    // ------------------------------------------------------------------ taking part
+
+    /// @inheritdoc IJobs
+    function accept(bytes32 id) external nonReentrant {
+        Job storage entry = _in(id, Stage.FUNDED);
+        _onlyCoordinator(entry);
+        _onTime(entry.deadline);
+        Member memory coordinator = members.memberWith(msg.sender, Roles.COORDINATOR);
+        entry.stage = Stage.ENROLLING;
+        entry.deadline = _after(entry.enrolFor);
+        entry.bondHeld = true;
+        entry.coordinatorSigner = coordinator.signer;
+        emit JobAccepted(id, msg.sender, coordinator.signer);
+        _take(entry.token, msg.sender, entry.bond);
+    }
+
+    /// @inheritdoc IJobs
+    function enrol(bytes32 id, bytes32 dataset) external nonReentrant returns (uint256 number) {
+        Job storage entry = _in(id, Stage.ENROLLING);
+        _onTime(entry.deadline);
+        Member memory site = members.memberWith(msg.sender, Roles.STEWARD);
+        datasets.requireOffered(dataset, msg.sender);
+        number = entry.sites;
+        if (number == entry.maxSites) revert SeatsTaken(number);
+        uint256 taken = _seatOf[id][msg.sender];
+        if (taken != 0) revert AlreadySeated(msg.sender, taken - 1);
+
+        entry.sites = uint16(number + 1);
+        _seatOf[id][msg.sender] = number + 1;
+        _seats[id][number] = Seat(msg.sender, site.signer, true);
+        emit SiteEnrolled(id, number, msg.sender, dataset, site.signer, site.agreementKey);
+        _take(entry.token, msg.sender, entry.stake);
+    }
+
+    /// @inheritdoc IJobs
+    function start(bytes32 id) external {
+        Job storage entry = _in(id, Stage.ENROLLING);
+        _onlyCoordinator(entry);
+        _onTime(entry.deadline);
+        uint256 sites = entry.sites;
+        if (sites < entry.minSites) revert SitesMissing(sites, entry.minSites);
+        bytes32 head = RollingHead.start(id, sites);
+        entry.stage = Stage.TRAINING;
+        entry.deadline = _after(entry.trainFor);
+        entry.head = head;
+        emit JobStarted(id, sites, head);
+    }
+
+    // ------------------------------------------------------------------ recording and settling
+
+    /// @inheritdoc IJobs
+    function anchor(bytes32 id, uint256 round, bytes32 root, bytes32 model, bytes32 record) external {
+        Job storage entry = _anchoring(id);
+        bytes32 head = entry.head;
+        _checkNext(round, RollingHead.count(head), 1, entry.maxRounds);
+        entry.head = RollingHead.push(head, root, model, record);
+        emit RoundAnchored(id, round, root, model, record);
+    }
+
+    /// @inheritdoc IJobs
+    function anchorMany(bytes32 id, uint256 round, Entry[] calldata entries) external {
+        Job storage entry = _anchoring(id);
+        bytes32 head = entry.head;
+        _checkNext(round, RollingHead.count(head), entries.length, entry.maxRounds);
+        for (uint256 i = 0; i < entries.length; ++i) {
+            Entry calldata one = entries[i];
+            head = RollingHead.push(head, one.root, one.model, one.record);
+            emit RoundAnchored(id, round + i, one.root, one.model, one.record);
+        }
+        entry.head = head;
+    }
+
+    function _anchoring(bytes32 id) private view returns (Job storage entry) {
+        entry = _in(id, Stage.TRAINING);
+        _onlyCoordinator(entry);
+        _onTime(entry.deadline);
+    }
+
+    function _checkNext(uint256 round, uint256 next, uint256 count, uint256 maxRounds) private pure {
+        if (round != next) revert RoundNotNext(round, next);
+        if (count == 0 || next + count > maxRounds) revert RoundsOutOfRange(next + count, maxRounds);
+    }
+
+    /// @inheritdoc IJobs
+    function settle(
+        bytes32 id,
+        bytes32 claims,
+        uint256 payout,
+        uint256[] calldata seats,
+        bytes[] calldata signatures
+    ) external {
+        Job storage entry = _anchoring(id);
+        bytes32 head = entry.head;
+        if (RollingHead.count(head) == 0) revert NothingAnchored();
+        if (payout > entry.price) revert PayoutAbovePrice(payout, entry.price);
+        _checkQuorum(id, entry.sites, _settlement(id, head, claims, payout), seats, signatures);
+        entry.stage = Stage.SETTLING;
+        entry.deadline = _after(entry.challengeFor);
+        entry.claims = claims;
+        entry.payout = uint96(payout);
+        emit JobSettled(id, head, claims, payout, seats.length);
+    }
+
+    function _checkQuorum(
+        bytes32 id,
+        uint256 sites,
+        bytes32 digest,
+        uint256[] calldata seats,
+        bytes[] calldata signatures
+    ) private view {
+        uint256 needed = (2 * sites) / 3 + 1;
+        if (seats.length != signatures.length) revert SignaturesUnpaired(seats.length, signatures.length);
+        if (seats.length < needed) revert QuorumMissing(seats.length, needed);
+        for (uint256 i = 0; i < seats.length; ++i) {
+            uint256 number = seats[i];
+            if (number >= sites) revert SeatUnknown(number, sites);
+            if (i != 0 && number <= seats[i - 1]) revert SeatsUnordered(number);
+            Seat storage signed = _seats[id][number];
+            if (!_isConsent(signed.signer, signed.site, digest, signatures[i])) revert SignatureInvalid(number);
+        }
+    }
+
+    /// @inheritdoc IJobs
+    function complete(bytes32 id) external {
+        Job storage entry = _in(id, Stage.SETTLING);
+        _overdue(entry.deadline);
+        if (entry.openChallenges != 0) revert ChallengesOpen(entry.openChallenges);
+        entry.stage = Stage.COMPLETED;
+        uint256 remainder = entry.price - entry.payout;
+        emit JobCompleted(id, entry.payout, remainder);
+        _credit(entry.token, entry.buyer, remainder);
+    }
+
+    /// @inheritdoc IJobs
+    function expire(bytes32 id) external {
+        Job storage entry = _jobs[id];
+        Stage stage = entry.stage;
+        if (stage < Stage.OPEN || stage > Stage.TRAINING) revert WrongStage(id, stage);
+        _overdue(entry.deadline);
+        _end(id, entry, stage);
+    }
+
+    function _end(bytes32 id, Job storage entry, Stage stage) private {
+        entry.stage = Stage.EXPIRED;
+        emit JobExpired(id, stage);
+        if (stage != Stage.OPEN) _credit(entry.token, entry.buyer, entry.price);
+    }
+
+    // ------------------------------------------------------------------ disputing
+
+    /// @inheritdoc IJobs
+    function disputeLeaf(
+        bytes32 id,
+        uint256 number,
+        RoundProof calldata proof,
+        bytes calldata leafData,
+        bytes calldata signature,
+        bytes32[] calldata siblings
+    ) external {
+        Job storage entry = _in(id, Stage.SETTLING);
+        _onTime(entry.deadline);
+        bytes32 leaf = MerkleSha256.leafOf(leafData);
+        uint256 round = _checkInRound(entry, number, leaf, proof, siblings);
+        if (_isInOrder(id, round, number, leafData, signature)) revert LeafWellSigned(round, number);
+        emit LeafDisputed(id, number, round, leaf);
+        _reject(id, entry, _seats[id][number].site);
+    }
+
+    /// @dev False if the leaf is anything but this seat's own signed upload in this round of this job.
+    function _isInOrder(bytes32 id, uint256 round, uint256 number, bytes calldata leafData, bytes calldata signature)
+        private
+        view
+        returns (bool)
+    {
+        if (leafData.length != 160) return false;
+        (bytes32 job_, uint256 round_, uint256 seat_, bytes32 body, bytes32 committed) =
+            abi.decode(leafData, (bytes32, uint256, uint256, bytes32, bytes32));
+        if (job_ != id || round_ != round || seat_ != number) return false;
+        bytes32 shown = sha256(signature);
+        // Whoever disputes could otherwise show any other signature and blame the leaf for it.
+        if (shown != committed) revert SignatureNotInLeaf(shown, committed);
+        return _isEvidence(_seats[id][number].signer, _upload(id, round, number, body), signature);
+    }
+
+    /// @inheritdoc IJobs
+    function challengeOmission(bytes32 id, uint256 round, uint256 number, bytes32 leaf, bytes calldata receipt)
+        external
+    {
+        Job storage entry = _in(id, Stage.SETTLING);
+        _onTime(entry.deadline);
+        _onlySite(id, entry, number);
+        uint256 rounds = RollingHead.count(entry.head);
+        if (round >= rounds) revert RoundUnknown(round, rounds);
+        if (!_isEvidence(entry.coordinatorSigner, _receipt(id, round, number, leaf), receipt)) {
+            revert ReceiptInvalid(round, number);
+        }
+        if (_challenges[id][number].deadline != 0) revert ChallengeOpen(number);
+        uint40 deadline = _after(entry.challengeFor);
+        _challenges[id][number] = Challenge(leaf, uint16(round), deadline);
+        entry.openChallenges += 1;
+        emit OmissionChallenged(id, number, round, leaf, deadline);
+    }
+
+    /// @inheritdoc IJobs
+    function answerOmission(
+        bytes32 id,
+        uint256 number,
+        bytes32 leaf,
+        RoundProof calldata proof,
+        bytes32[] calldata siblings
+    ) external {
+        Job storage entry = _in(id, Stage.SETTLING);
+        Challenge memory open_ = _openChallenge(id, number);
+        _onTime(open_.deadline);
+        uint256 round = _checkInRound(entry, number, leaf, proof, siblings);
+        if (open_.round != round || open_.leaf != leaf) revert ChallengeDiffers(open_.round, open_.leaf);
+        delete _challenges[id][number];
+        entry.openChallenges -= 1;
+        emit OmissionAnswered(id, number, round, leaf);
+    }
+
+    /// @inheritdoc IJobs
+    function upholdOmission(bytes32 id, uint256 number) external {
+        Job storage entry = _in(id, Stage.SETTLING);
+        Challenge memory open_ = _openChallenge(id, number);
+        _overdue(open_.deadline);
+        delete _challenges[id][number];
+        entry.openChallenges -= 1;
+        emit OmissionUpheld(id, number, open_.round, open_.leaf);
+        _reject(id, entry, _seats[id][number].site);
+    }
+
+    function _openChallenge(bytes32 id, uint256 number) private view returns (Challenge memory open_) {
+        open_ = _challenges[id][number];
+        if (open_.deadline == 0) revert ChallengeMissing(number);
+    }
+
+    /// @dev The round in which `leaf` stands at the seat's position; reverts unless the proofs say so.
+    function _checkInRound(
+        Job storage entry,
+        uint256 number,
+        bytes32 leaf,
+        RoundProof calldata proof,
+        bytes32[] calldata siblings
+    ) private view returns (uint256 round) {
+        uint256 sites = entry.sites;
+        if (number >= sites) revert SeatUnknown(number, sites);
+        uint256 depth = Math.log2(sites, Math.Rounding.Ceil);
+        if (siblings.length != depth) revert ProofDepthWrong(siblings.length, depth);
+        bytes32 root;
+        (round, root) = RollingHead.open(entry.head, proof);
+        bytes32 reached = MerkleSha256.rootOf(leaf, number, siblings);
+        if (reached != root) revert LeafNotInRound(round, number, reached, root);
+    }
+
+    function _reject(bytes32 id, Job storage entry, address harmed) private {
+        entry.stage = Stage.REJECTED;
+        entry.bondHeld = false;
+        emit JobRejected(id, harmed);
+        address token = entry.token;
+        _credit(token, entry.buyer, entry.price);
+        _credit(token, harmed, entry.bond);
+    }
+
+    // ------------------------------------------------------------------ being paid
+
+    /// @inheritdoc IJobs
+    function claim(bytes32 id, uint256 amount, uint256 index, bytes32[] calldata siblings) external nonReentrant {
+        Job storage entry = _jobs[id];
+        Stage stage = entry.stage;
+        if (stage < Stage.COMPLETED || (amount != 0 && stage != Stage.COMPLETED)) revert WrongStage(id, stage);
+        uint256 returned = _release(id, entry);
+        if (amount + returned == 0) revert NothingToClaim(id, msg.sender);
+        if (amount != 0) _spend(id, entry, amount, index, siblings);
+        emit Claimed(id, msg.sender, amount, returned);
+        _give(entry.token, msg.sender, amount + returned);
+    }
+
+    /// @dev What the job holds of the caller's own money, which it holds no longer.
+    function _release(bytes32 id, Job storage entry) private returns (uint256 returned) {
+        uint256 taken = _seatOf[id][msg.sender];
+        if (taken != 0 && _seats[id][taken - 1].stakeHeld) {
+            _seats[id][taken - 1].stakeHeld = false;
+            returned = entry.stake;
+        }
+        if (msg.sender == entry.coordinator && entry.bondHeld) {
+            entry.bondHeld = false;
+            returned += entry.bond;
+        }
+    }
+
+    /// @dev Marks a claim as paid; reverts unless it is among the job's claims and within the payout.
+    function _spend(bytes32 id, Job storage entry, uint256 amount, uint256 index, bytes32[] calldata siblings)
+        private
+    {
+        bytes32 leaf = MerkleSha256.leafOf(abi.encode(id, msg.sender, amount));
+        bytes32 reached = MerkleSha256.rootOf(leaf, index, siblings);
+        if (reached != entry.claims) revert ClaimUnknown(index, reached, entry.claims);
+        if (_paid[id].get(index)) revert ClaimPaid(index);
+        uint256 left = entry.payout - entry.paid;
+        if (amount > left) revert PayoutExhausted(amount, left);
+        _paid[id].set(index);
+        entry.paid += uint96(amount);
+    }
+
+    // ------------------------------------------------------------------ reading
+
+    /// @inheritdoc IJobs
+    function idOf(address buyer, Terms calldata terms) public pure returns (bytes32) {
+        return keccak256(abi.encode(buyer, terms));
+    }
+
+    /// @inheritdoc IJobs
+    function job(bytes32 id) external view returns (Job memory) {
+        return _jobs[id];
+    }
+
+    /// @inheritdoc IJobs
+    function seat(bytes32 id, uint256 number) external view returns (Seat memory) {
+        return _seats[id][number];
+    }
+
+    /// @inheritdoc IJobs
+    function challenge(bytes32 id, uint256 number) external view returns (Challenge memory) {
+        return _challenges[id][number];
+    }
+
+    /// @inheritdoc IJobs
+    function isPaid(bytes32 id, uint256 index) external view returns (bool) {
+        return _paid[id].get(index);
+    }
+
+    // ------------------------------------------------------------------ guards
+
+    function _in(bytes32 id, Stage stage) private view returns (Job storage entry) {
+        entry = _jobs[id];
+        if (entry.stage != stage) revert WrongStage(id, entry.stage);
+    }
+
+    function _onlyBuyer(Job storage entry) private view {
+        if (msg.sender != entry.buyer) revert NotBuyer(msg.sender, entry.buyer);
+    }
+
+    function _onlyCoordinator(Job storage entry) private view {
+        if (msg.sender != entry.coordinator) revert NotCoordinator(msg.sender, entry.coordinator);
+    }
+
+    function _onlySite(bytes32 id, Job storage entry, uint256 number) private view {
+        if (number >= entry.sites) revert SeatUnknown(number, entry.sites);
+        address site = _seats[id][number].site;
+        if (msg.sender != site) revert NotSite(msg.sender, site);
+    }
+
+    function _onTime(uint256 deadline) private view {
+        if (block.timestamp > deadline) revert DeadlinePassed(deadline, block.timestamp);
+    }
+
+    function _overdue(uint256 deadline) private view {
+        if (block.timestamp <= deadline) revert DeadlineAhead(deadline, block.timestamp);
+    }
+
+    function _after(uint32 duration) private view returns (uint40) {
+        return uint40(block.timestamp) + duration;
+    }
+}
