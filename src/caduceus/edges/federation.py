@@ -1,0 +1,162 @@
+"""The sites of a federation file, and each one's table.
+
+Where data lie is the operator's business: a data root is given as an option or in the environment
+variable CADUCEUS_DATA. The built-in source needs neither.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from caduceus.data.federation import FederationFile, assign, read_federation_file
+from caduceus.data.schema import Schema
+from caduceus.data.schema_file import SchemaFile
+from caduceus.data.table import Table, check_usable
+from caduceus.edges.tabular import load_schema, read_table, read_text
+from caduceus.errors import Refused
+
+DATA_ROOT = "CADUCEUS_DATA"
+"""The environment variable that names the folder under which data lie."""
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+"""The folder of the federations and jobs that come with the package."""
+
+_SKLEARN = "sklearn:"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SiteTable:
+    """One site of a federation: its name and its records."""
+
+    name: str
+    table: Table
+
+
+@dataclass(frozen=True, slots=True)
+class Federation:
+    """A federation as its file says it; no data are read yet.
+
+    path    the federation TOML
+    file    what it says
+    schema  its schema file
+    """
+
+    path: Path
+    file: FederationFile
+    schema: SchemaFile
+
+    @property
+    def title(self) -> str:
+        """What the data are, for people."""
+        return self.file.federation.title
+
+    @property
+    def public_schema(self) -> Schema:
+        """What every site's table means."""
+        return self.schema.public()
+
+
+def example(name: str, *, file: str = "federation.toml") -> Path:
+    """The path of a federation (or another file) that comes with the package.
+
+    name  such as "breast", "heart" or "stroke"
+
+    Raises Refused, naming the examples that exist, if there is no such file.
+    """
+    path = EXAMPLES / name / file
+    if not path.is_file():
+        known = sorted(f"{one.parent.name}/{one.name}" for one in EXAMPLES.glob("*/federation*.toml"))
+        raise Refused(f"no example '{name}/{file}'; there are {', '.join(known)}")
+    return path
+
+
+def open_federation(path: Path) -> Federation:
+    """Read a federation TOML and the schema that it names; no data yet.
+
+    path  the TOML file, or a folder with a `federation.toml`
+
+    Raises Refused, naming file and key, if either is absent or malformed.
+    """
+    if path.is_dir():
+        path = path / "federation.toml"
+    file = read_federation_file(read_text(path), where=path.name)
+    schema = load_schema(path.parent / file.federation.schema_file)
+    split = file.federation.split
+    if split is not None and split.column:
+        sites = [one.name for one in schema.labels if one.role == "site"]
+        if split.column not in sites:
+            raise Refused(
+                f"{path.name}: federation split: '{split.column}' is no column with role 'site' in the schema"
+            )
+    return Federation(path, file, schema)
+
+
+def read_sites(
+    federation: Federation, *, data_root: Path | None = None, target: str | None = None
+) -> tuple[SiteTable, ...]:
+    """Read every site's records.
+
+    data_root  the folder under which data lie; None takes it from CADUCEUS_DATA
+    target     the column to be predicted, if it is known: it must vary at every site
+
+    Raises Refused, naming file, site, column and row, if a file is absent or not as the schema says,
+    if a site has no rows, or if its target has one value only.
+    """
+    about = federation.file.federation
+    if about.split is None:
+        folder = locate(about.data, data_root)
+        sites = tuple(
+            SiteTable(one.name, read_table(folder / one.file, federation.schema)) for one in federation.file.site
+        )
+    else:
+        path = locate(about.data, data_root)
+        table = read_table(path, federation.schema)
+        labels = table.labels.get(about.split.column)
+        parts = assign(about.split, table.rows, labels, where=path.name)
+        sites = tuple(SiteTable(name, table.select(rows)) for name, rows in parts)
+    targets = federation.public_schema.targets if target is None else (target,)
+    for site in sites:
+        for one in targets:
+            check_usable(site.table, one, f"site '{site.name}'")
+        if site.table.rows == 0:
+            raise Refused(f"site '{site.name}': no rows; leave this site out or check the file")
+    return sites
+
+
+def locate(data: str, data_root: Path | None) -> Path:
+    """Where data lie on this machine.
+
+    data       a path, absolute or under the data root, or "sklearn:" and a bundled data set's name
+    data_root  None takes it from CADUCEUS_DATA
+
+    Raises Refused if a root is needed and none is given, or if the built-in source is not installed.
+    """
+    if data.startswith(_SKLEARN):
+        return _bundled(data.removeprefix(_SKLEARN))
+    path = Path(data)
+    if path.is_absolute():
+        return path
+    if data_root is None:
+        given = os.environ.get(DATA_ROOT)
+        if not given:
+            raise Refused(f"'{data}' lies under a data root, and none is given; set {DATA_ROOT} to that folder")
+        data_root = Path(given)
+    if not data_root.is_dir():
+        raise Refused(f"{data_root}: no such folder; the data root ({DATA_ROOT}) must be one")
+    return data_root / path
+
+
+def _bundled(name: str) -> Path:
+    """A data file inside the installed scikit-learn, found without importing it (which costs a second)."""
+    package = importlib.util.find_spec("sklearn")
+    if package is None or package.origin is None:
+        raise Refused(
+            f"'{_SKLEARN}{name}' comes with scikit-learn, which is not installed: pip install 'caduceus[demo]'"
+        )
+    path = Path(package.origin).parent / "datasets" / "data" / f"{name}.csv"
+    if not path.is_file():
+        raise Refused(f"'{_SKLEARN}{name}': the installed scikit-learn has no such data set")
+    return path
