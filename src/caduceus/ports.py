@@ -10,114 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from caduceus.kinds import Address, Digest, JobId, Role, Seat, Stage, Tokens
+from caduceus.kinds import Address, Digest, JobId, Role, Seat, Tokens
+from caduceus.market.ledger import Anchor as Anchor
+from caduceus.market.ledger import Claimed as Claimed
+from caduceus.market.ledger import DatasetEntry as DatasetEntry
+from caduceus.market.ledger import Enrolment as Enrolment
+from caduceus.market.ledger import JobEntry as JobEntry
+from caduceus.market.ledger import JobTerms as JobTerms
+from caduceus.market.ledger import Member as Member
 
-# ---------------------------------------------------------------- what the chain says
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A registered party."""
-
-    account: Address
-    roles: Role
-    signer: Address
-    """Address of the key that signs protocol messages; apart from the account that holds money."""
-    agreement_key: bytes
-    """X25519 public key, 32 bytes, to which shares are sealed."""
-
-
-@dataclass(frozen=True, slots=True)
-class DatasetEntry:
-    """A data set as the chain knows it: commitments and digests, nothing made from a patient."""
-
-    id: Digest
-    steward: Address
-    commitment: Digest
-    """Merkle root over salted record commitments."""
-    card: Digest
-    terms: Digest
-    budget_micro: int
-    """Lifetime privacy budget in millionths of epsilon; 0 means that none was set."""
-    active: bool
-
-
-@dataclass(frozen=True, slots=True)
-class JobTerms:
-    """What a buyer opens a job with. Durations are seconds, amounts are smallest token units."""
-
-    token: Address
-    price: Tokens
-    coordinator: Address
-    stake: Tokens
-    bond: Tokens
-    min_sites: int
-    max_sites: int
-    max_rounds: int
-    enrol_for: int
-    train_for: int
-    challenge_for: int
-    spec: Digest
-    """Digest of the job specification's canonical bytes."""
-
-
-@dataclass(frozen=True, slots=True)
-class JobEntry:
-    """A job as it stands on the chain."""
-
-    id: JobId
-    buyer: Address
-    coordinator: Address
-    coordinator_signer: Address
-    token: Address
-    price: Tokens
-    stake: Tokens
-    bond: Tokens
-    min_sites: int
-    max_sites: int
-    max_rounds: int
-    stage: Stage
-    deadline: int
-    """Unix seconds at which the present stage ends."""
-    sites: int
-    head: Digest
-    rounds: int
-    claims: Digest
-    payout: Tokens
-    spec: Digest
-
-
-@dataclass(frozen=True, slots=True)
-class Enrolment:
-    """A site's seat in a job; `signer` and `agreement_key` are as they were when it enrolled."""
-
-    seat: Seat
-    site: Address
-    dataset: Digest
-    signer: Address
-    agreement_key: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Anchor:
-    """One round as the chain recorded it."""
-
-    round: int
-    root: Digest
-    """Merkle root over the seats' upload leaves."""
-    model: Digest
-    """Digest of the state after the round."""
-    record: Digest
-    """Digest of the round's record: the list of blobs from which the round can be replayed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """A payment that was pulled: amount beyond stake or bond, and what was returned with it."""
-
-    account: Address
-    amount: Tokens
-    returned: Tokens
+# ---------------------------------------------------------------- the chain
 
 
 @dataclass(frozen=True, slots=True)
