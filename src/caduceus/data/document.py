@@ -68,13 +68,14 @@ def _place(path: list[Any], tree: Any) -> str:
     """The path for people: entries of an array by their `name` if they have one, else counted from 1."""
     words: list[str] = []
     for step in path:
-        inside = tree[step] if _holds(tree, step) else None
+        if not _holds(tree, step):
+            continue  # names an arm of a union, or a key that is absent: says nothing to people
+        tree = tree[step]
         if isinstance(step, int):
-            name = inside.get("name") if isinstance(inside, Mapping) else None
+            name = tree.get("name") if isinstance(tree, Mapping) else None
             words.append(f"'{name}'" if isinstance(name, str) else f"{step + 1}")
-        elif inside is not None:
+        else:
             words.append(step)
-        tree = inside  # a step that is not in the file names an arm of a union: it says nothing to people
     return " ".join(words) + ": " if words else ""
 
 
@@ -86,12 +87,17 @@ def _holds(tree: Any, step: Any) -> bool:
 
 def _keys(kind: type[Document], path: list[Any]) -> tuple[str, ...]:
     """The keys that are welcome at a path of the model."""
-    here: type[Document] = kind
+    here: list[type[Document]] = [kind]
     for step in path:
-        field = next((field for name, field in here.model_fields.items() if step == (field.alias or name)), None)
-        if field is not None:
-            here = next(_documents(field.annotation), here)
-    return tuple(field.alias or name for name, field in here.model_fields.items())
+        fields = [field for one in here for name, field in one.model_fields.items() if step == (field.alias or name)]
+        inside = [one for field in fields for one in _documents(field.annotation)]
+        here = inside or [one for one in here if _is_arm(one, step)] or here
+    return tuple(dict.fromkeys(field.alias or name for one in here for name, field in one.model_fields.items()))
+
+
+def _is_arm(kind: type[Document], name: Any) -> bool:
+    """Whether a model is the arm of a union that a literal in one of its fields calls `name`."""
+    return any(name in typing.get_args(field.annotation) for field in kind.model_fields.values())
 
 
 def _documents(hint: Any) -> typing.Iterator[type[Document]]:

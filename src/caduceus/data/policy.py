@@ -1,0 +1,179 @@
+"""On which terms a data set may be used, and whether a job meets them.
+
+Terms are public; their digest stands on the chain beside the data set. The verdict is a function of
+terms and job alone, so a buyer can ask before paying and a stranger can check afterwards.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from caduceus import canon
+from caduceus.data.document import Document, read_document
+from caduceus.errors import Refused
+from caduceus.kinds import Address, Tokens, Visibility
+
+MICRO = 1_000_000
+"""Millionths of epsilon per unit."""
+
+
+@canon.record("data/terms/1")
+class Terms:
+    """What a steward asks for.
+
+    buyers           accounts that may use the data; None is anyone
+    purposes         what it may be used for, as jobs state it; None is anything
+    most_open        the most that a job may let anyone see of this site's updates
+    min_other_sites  how many other sites must take part at least, so that a sum hides this one
+    price_floor      least pay per seat, whole units: (price - fee) // most sites
+    budget_micro     lifetime privacy budget in millionths of epsilon; 0 if none is set
+    exact_sums       whether sums without differential privacy may be opened
+    withheld         columns that no job may use
+    """
+
+    buyers: tuple[bytes, ...] | None
+    purposes: tuple[str, ...] | None
+    most_open: Visibility
+    min_other_sites: int
+    price_floor: int
+    budget_micro: int
+    exact_sums: bool
+    withheld: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What the terms need to know of a job.
+
+    columns        schema columns that it uses, features and target
+    min_sites      fewest sites that it trains with, this one among them
+    max_sites      most seats among which the pay is split
+    epsilon_micro  what it spends of each site's budget; None if it opens exact sums
+    """
+
+    buyer: Address
+    purpose: str
+    visibility: Visibility
+    columns: tuple[str, ...]
+    min_sites: int
+    max_sites: int
+    price: Tokens
+    fee: Tokens
+    epsilon_micro: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a job meets the terms.
+
+    reasons  every rule that it breaks, in words for the buyer; none if it is allowed
+    """
+
+    reasons: tuple[str, ...]
+
+    @property
+    def allowed(self) -> bool:
+        """Whether no rule is broken."""
+        return not self.reasons
+
+    def enforce(self) -> None:
+        """Raise Refused with the reasons, unless the job is allowed."""
+        if self.reasons:
+            raise Refused("the data set's terms do not allow this job: " + "; ".join(self.reasons))
+
+
+def judge(terms: Terms, ask: Ask, *, spent_micro: int = 0) -> Verdict:
+    """Whether a job meets the terms of a data set.
+
+    spent_micro  what earlier jobs have spent of the privacy budget
+    """
+    return Verdict((*_who_and_what(terms, ask), *_what_is_seen(terms, ask, spent_micro), *_pay(terms, ask)))
+
+
+def _who_and_what(terms: Terms, ask: Ask) -> list[str]:
+    reasons = []
+    if terms.buyers is not None and ask.buyer not in terms.buyers:
+        reasons.append("this buyer is not among those admitted")
+    if terms.purposes is not None and ask.purpose not in terms.purposes:
+        reasons.append(f"the purpose is '{ask.purpose}', allowed are {', '.join(terms.purposes) or 'none'}")
+    withheld = [name for name in ask.columns if name in terms.withheld]
+    if withheld:
+        reasons.append(f"the job uses withheld columns: {', '.join(withheld)}")
+    return reasons
+
+
+def _what_is_seen(terms: Terms, ask: Ask, spent_micro: int) -> list[str]:
+    reasons = []
+    if ask.visibility < terms.most_open:
+        reasons.append(f"visibility {ask.visibility.name} shows more than {terms.most_open.name}")
+    if ask.min_sites - 1 < terms.min_other_sites:
+        reasons.append(
+            f"it may train with {max(ask.min_sites - 1, 0)} other sites, at least {terms.min_other_sites} are asked for"
+        )
+    if ask.epsilon_micro is None:
+        if not terms.exact_sums:
+            reasons.append("it opens exact sums, and only sums with differential privacy are allowed")
+    elif terms.budget_micro and ask.epsilon_micro > terms.budget_micro - spent_micro:
+        left = max(terms.budget_micro - spent_micro, 0)
+        reasons.append(f"it spends epsilon {ask.epsilon_micro / MICRO:g}, and {left / MICRO:g} is left")
+    return reasons
+
+
+def _pay(terms: Terms, ask: Ask) -> list[str]:
+    per_seat = max(ask.price - ask.fee, 0) // max(ask.max_sites, 1)
+    if per_seat < terms.price_floor:
+        return [f"it pays {per_seat} per seat, the floor is {terms.price_floor}"]
+    return []
+
+
+# ---------------------------------------------------------------- the file that a steward writes
+
+_AddressText = Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{40}$")]
+
+
+class TermsFile(Document):
+    """A terms TOML. What is not said is the careful choice, except that anyone may ask.
+
+    buyers      addresses, or "any"
+    purposes    words that jobs state as their purpose, or "any"
+    visibility  the most that may be seen of single updates
+    epsilon     lifetime privacy budget; absent if none is set
+    """
+
+    buyers: tuple[_AddressText, ...] | Literal["any"] = "any"
+    purposes: tuple[str, ...] | Literal["any"] = ("research",)
+    visibility: Literal["open", "sum"] = "sum"
+    min_other_sites: Annotated[int, Field(ge=0)] = 2
+    price_floor: Annotated[int, Field(ge=0)] = 0
+    epsilon: Annotated[float, Field(gt=0, le=1000)] | None = None
+    exact_sums: bool = False
+    withheld: tuple[str, ...] = ()
+
+    def terms(self) -> Terms:
+        """The terms as a record; epsilon is rounded down, because a budget must not grow."""
+        return Terms(
+            buyers=None if self.buyers == "any" else tuple(_address(one) for one in self.buyers),
+            purposes=None if self.purposes == "any" else tuple(self.purposes),
+            most_open=Visibility[self.visibility.upper()],
+            min_other_sites=self.min_other_sites,
+            price_floor=self.price_floor,
+            budget_micro=0 if self.epsilon is None else int(self.epsilon * MICRO),
+            exact_sums=self.exact_sums,
+            withheld=self.withheld,
+        )
+
+
+def read_terms_file(text: str, *, where: str) -> Terms:
+    """Read a terms TOML.
+
+    Raises Refused, naming `where` and the first key that is wrong.
+    """
+    return read_document(text, TermsFile, where=where).terms()
+
+
+def _address(text: str) -> bytes:
+    return bytes.fromhex(re.sub("^0x", "", text))
