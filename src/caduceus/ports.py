@@ -65,6 +65,9 @@ class Chain(Protocol):
 
     def balance(self, token: Address, account: Address) -> Tokens: ...
 
+    def credit(self, token: Address, account: Address) -> Tokens:
+        """What the Jobs contract owes an account beyond claims: refunds and forfeits."""
+
 
 class Wallet(Protocol):
     """Acting as one account. Each call returns once the chain has included the transaction.

@@ -33,10 +33,10 @@ class Money:
     bond   what the coordinator deposits; forfeited to a site that it provably wronged
     """
 
-    price: int
-    fee: int
-    stake: int
-    bond: int
+    price: Tokens
+    fee: Tokens
+    stake: Tokens
+    bond: Tokens
 
 
 @record("job/deadlines/1")
@@ -201,7 +201,7 @@ def specify(file: JobFile, schema: Schema, *, nonce: bytes, where: str) -> JobSp
     Raises Refused, naming `where` and the key, if the parts do not fit together.
     """
     try:
-        money = Money(file.money.price, file.money.fee, file.money.stake, file.money.bond)
+        money = Money(*(Tokens(n) for n in (file.money.price, file.money.fee, file.money.stake, file.money.bond)))
         _require(money.fee <= money.price, "money.fee", "at most the price")
         _require(file.sites.min <= file.sites.max, "sites.min", "at most sites.max")
         learning = _learning(file, schema)
@@ -222,11 +222,6 @@ def specify(file: JobFile, schema: Schema, *, nonce: bytes, where: str) -> JobSp
         money=money,
         deadlines=Deadlines(*(_seconds(text) for text in (times.enrol, times.train, times.challenge, times.exchange))),
     )
-
-
-def escrow(spec: JobSpec) -> Tokens:
-    """What the buyer must hold to post the job."""
-    return Tokens(spec.money.price)
 
 
 def _learning(file: JobFile, schema: Schema) -> Learning:

@@ -1,0 +1,87 @@
+"""The buyer: posts a job, locks the money, and takes back what nobody earned.
+
+Every step looks at the chain first, so that a buyer that crashed anywhere simply starts again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from caduceus import canon
+from caduceus.errors import Refused
+from caduceus.kinds import Address, JobId, Role, Stage
+from caduceus.learn.task import Task
+from caduceus.market.job import FINAL
+from caduceus.market.specification import JobSpec
+from caduceus.ports import Chain, JobTerms, Store, Wallet
+
+
+def terms_of(spec: JobSpec, task: Task, *, token: Address, coordinator: Address) -> JobTerms:
+    """What goes on the chain for a specification: whoever has the specification can compute it again.
+
+    task         built from the specification; says how many rounds there can be
+    token        the ERC-20 that pays
+    coordinator  account of the party that will sum
+    """
+    money, times = spec.money, spec.deadlines
+    return JobTerms(
+        token=token,
+        price=money.price,
+        coordinator=coordinator,
+        stake=money.stake,
+        bond=money.bond,
+        min_sites=spec.min_sites,
+        max_sites=spec.max_sites,
+        max_rounds=task.max_rounds + spec.spare_rounds,
+        enrol_for=times.enrol,
+        train_for=times.train,
+        challenge_for=times.challenge,
+        spec=canon.digest(spec),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Buyer:
+    """Acts for whoever asks and pays."""
+
+    chain: Chain
+    wallet: Wallet
+    store: Store
+
+    def join(self, signer: Address, agreement_key: bytes) -> None:
+        """Be a member of the network with the role of a buyer."""
+        join(self.chain, self.wallet, Role.BUYER, signer, agreement_key)
+
+    def post(self, spec: JobSpec, terms: JobTerms) -> JobId:
+        """Publish the specification, lock the price and open the job; once, however often it is called.
+
+        Raises Refused if the account holds less than the price.
+        """
+        self.store.put(canon.pack(spec))
+        job = self.wallet.job_id(terms)
+        if self.chain.job(job) is None:
+            held = self.chain.balance(terms.token, self.wallet.account)
+            if held < terms.price:
+                raise Refused(f"the job costs {terms.price} and the buyer's account holds {held}; fund it first")
+            self.wallet.approve(terms.token, terms.price)
+            self.wallet.open_job(terms)
+        return job
+
+    def collect(self, job: JobId) -> None:
+        """Pull back what the job has left for its buyer, once it has ended."""
+        entry = self.chain.job(job)
+        if entry is not None and entry.stage in FINAL and self.chain.credit(entry.token, self.wallet.account) > 0:
+            self.wallet.withdraw(entry.token)
+
+    def abandon(self, job: JobId) -> None:
+        """Take the money out of a job that nobody has accepted."""
+        entry = self.chain.job(job)
+        if entry is not None and entry.stage in (Stage.OPEN, Stage.FUNDED):
+            self.wallet.cancel(job)
+
+
+def join(chain: Chain, wallet: Wallet, role: Role, signer: Address, agreement_key: bytes) -> None:
+    """Register an account as a member, unless it is one with these roles and keys already."""
+    member = chain.member(wallet.account)
+    if member is None or role not in member.roles or (member.signer, member.agreement_key) != (signer, agreement_key):
+        wallet.register_member(role, signer, agreement_key, canon.digest_bytes(b""))
