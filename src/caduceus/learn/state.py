@@ -1,0 +1,159 @@
+"""What a job knows in public between two rounds: everything that the sums so far have given.
+
+A state is a record, so its digest is what the chain anchors, and an auditor who holds the sums
+computes the same states again. Arrays have a leading axis over fits: 0 is the final model, trained on
+every row; the others are there to be judged on rows that they did not see (see `folds`). Features are
+in scaled units (see `design`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from caduceus import canon
+from caduceus.kinds import Floats
+
+
+class Phase(IntEnum):
+    """What the coming round computes."""
+
+    MOMENTS = 0
+    TRAINING = 1
+    EVALUATION = 2
+    DONE = 3
+
+
+@canon.record("learn/moments/1")
+class Moments:
+    """How the training rows of each fit are distributed, all sites together.
+
+    rows       float64[fits], training rows
+    positives  float64[fits], those whose target is true
+    mean       float64[fits, columns], of the present values; it also fills the gaps
+    deviation  float64[fits, columns], standard deviation once gaps are filled; 1 where nothing varies
+    """
+
+    rows: Floats
+    positives: Floats
+    mean: Floats
+    deviation: Floats
+
+
+@canon.record("learn/newton/1")
+class Newton:
+    """Where federated Newton stands. The last entry of a weight vector is the intercept.
+
+    weights    float64[fits, columns + 1], the best so far; final for fits that are not active
+    trial      float64[fits, columns + 1], where the coming round is evaluated
+    objective  float64[fits], value at `weights`; infinite before the first round
+    rows       float64, rows behind `objective`: another number means that other sites took part
+    active     uint8[fits], 1 while a fit goes on
+    halvings   uint8[fits], how often the present step was halved
+    rounds     rounds of Newton so far
+    """
+
+    weights: Floats
+    trial: Floats
+    objective: Floats
+    rows: float
+    active: npt.NDArray[np.uint8]
+    halvings: npt.NDArray[np.uint8]
+    rounds: int
+
+    @property
+    def converged(self) -> npt.NDArray[np.bool_]:
+        """bool[fits]: whether each fit ended because its steps had become small."""
+        return np.equal(self.active, 0)
+
+
+@canon.record("learn/averaged/1")
+class Averaged:
+    """Where federated averaging stands.
+
+    weights  float64[fits, parameters]
+    share    float64[fits], sum of the sites' weights in the last average; 0 before the first
+    rounds   rounds of averaging so far
+    """
+
+    weights: Floats
+    share: Floats
+    rounds: int
+
+
+@canon.record("learn/quality/1")
+class Quality:
+    """How well models predict rows that they did not learn from; a leading axis over repeats.
+
+    rows         float64[repeats], rows judged
+    auroc        float64[repeats], of all sites' rows together; within `auroc_error` of the exact value
+    auroc_error  float64[repeats], half the pairs that share a bin of the histogram, as a share of all
+    brier        float64[repeats], mean squared error of the probability
+    site_auroc   float64[repeats], mean over the sites that hold both classes, exact; 0 if there is none
+    site_brier   float64[repeats], mean over sites, exact
+    sites        float64[repeats], sites in the mean of `site_auroc`
+    calibration  float64[repeats, groups, 3]: rows, mean predicted probability, share that came true, for
+                 predictions in equal parts of [0, 1]; the last two are 0 where a part is empty
+    histogram    float64[repeats, 2, bins], rows by class (false, true) and predicted log-odds
+    """
+
+    rows: Floats
+    auroc: Floats
+    auroc_error: Floats
+    brier: Floats
+    site_auroc: Floats
+    site_brier: Floats
+    sites: Floats
+    calibration: Floats
+    histogram: Floats
+
+
+@canon.record("learn/state/1")
+class State:
+    """The public state of a job; what has not been reached yet is None.
+
+    round  rounds combined so far
+    phase  what the coming round computes
+    """
+
+    round: int
+    phase: Phase
+    moments: Moments | None
+    newton: Newton | None
+    averaged: Averaged | None
+    quality: Quality | None
+
+
+OPENING = State(0, Phase.MOMENTS, None, None, None, None)
+"""Before the first round nothing is known."""
+
+
+def difference(one: State, other: State, *, tolerance: float = 1e-9) -> str | None:
+    """The first field in which two states differ by more than rounding on another machine explains.
+
+    tolerance  on each number, relative to its size and at least absolute, >= 0
+    returns    the field's path, such as "newton.weights", or None if the states agree
+    """
+    return _difference(one, other, tolerance, "")
+
+
+def _difference(one: Any, other: Any, tolerance: float, path: str) -> str | None:
+    if type(one) is not type(other):
+        return path
+    if dataclasses.is_dataclass(one):
+        for field in dataclasses.fields(one):
+            inner = f"{path}.{field.name}" if path else field.name
+            found = _difference(getattr(one, field.name), getattr(other, field.name), tolerance, inner)
+            if found is not None:
+                return found
+        return None
+    if isinstance(one, np.ndarray | float):
+        same = np.shape(one) == np.shape(other) and np.allclose(
+            one, other, rtol=tolerance, atol=tolerance, equal_nan=True
+        )
+        return None if same else path
+    return None if one == other else path
