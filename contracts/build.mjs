@@ -41,7 +41,7 @@ function compile(inputs) {
     sources: inputs,
     settings: {
       ...SETTINGS,
-      outputSelection: { "*": { "*": ["abi", "evm.bytecode.object", "evm.deployedBytecode.object", "metadata"] } },
+      outputSelection: { "*": { "*": ["abi", "evm.bytecode.object", "evm.deployedBytecode", "metadata"] } },
     },
   };
   const answer = JSON.parse(solc.compile(JSON.stringify(request), { import: (name) => ({ contents: read(name) }) }));
@@ -51,6 +51,12 @@ function compile(inputs) {
     process.exit(1);
   }
   return answer.contracts;
+}
+
+/** Where the deployed code holds values that the constructor sets: [start, length] in bytes, in order. */
+function immutables(references) {
+  const places = Object.values(references).flat().map(({ start, length }) => [start, length]);
+  return places.sort((a, b) => a[0] - b[0]);
 }
 
 /** What the Python package needs of a contract, and what shows where it came from. */
@@ -64,6 +70,7 @@ function artifact(name, contract) {
     abi: contract.abi,
     bytecode: contract.evm.bytecode.object,
     deployedBytecode: contract.evm.deployedBytecode.object,
+    immutables: immutables(contract.evm.deployedBytecode.immutableReferences),
   };
 }
 
@@ -73,8 +80,8 @@ function write(out, folder, names) {
   rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true });
   for (const name of names) {
-    const text = JSON.stringify(artifact(name, contracts[`${folder}/${name}.sol`][name]), null, 1);
-    writeFileSync(join(out, `${name}.json`), `${text}\n`);
+    const tree = artifact(name, contracts[`${folder}/${name}.sol`][name]);
+    writeFileSync(join(out, `${name}.json`), `${JSON.stringify(tree, null, 1)}\n`);
   }
 }
 

@@ -18,6 +18,7 @@ from caduceus.market.ledger import Enrolment as Enrolment
 from caduceus.market.ledger import JobEntry as JobEntry
 from caduceus.market.ledger import JobTerms as JobTerms
 from caduceus.market.ledger import Member as Member
+from caduceus.market.ledger import Omission as Omission
 
 # ---------------------------------------------------------------- the chain
 
@@ -61,6 +62,9 @@ class Chain(Protocol):
     def anchors(self, job: JobId) -> Sequence[Anchor]:
         """In the order of rounds."""
 
+    def omissions(self, job: JobId) -> Sequence[Omission]:
+        """The challenges that wait for an answer, in the order of seats."""
+
     def claims(self, job: JobId) -> Sequence[Claimed]: ...
 
     def balance(self, token: Address, account: Address) -> Tokens: ...
@@ -82,6 +86,9 @@ class Wallet(Protocol):
     def register_member(self, roles: Role, signer: Address, agreement_key: bytes, profile: Digest) -> Sent: ...
 
     def register_dataset(self, commitment: Digest, card: Digest, terms: Digest, budget_micro: int) -> Sent: ...
+
+    def dataset_id(self, commitment: Digest, card: Digest, terms: Digest, budget_micro: int) -> Digest:
+        """The identifier that `register_dataset` by this account gives."""
 
     def withdraw_dataset(self, dataset: Digest) -> Sent: ...
 

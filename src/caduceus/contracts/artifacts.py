@@ -33,6 +33,15 @@ class Artifact:
     """Creation code, without constructor arguments."""
     deployed: bytes
     """Code at the contract's address, with immutable values left zero."""
+    immutables: Sequence[tuple[int, int]]
+    """Where `deployed` holds values that the constructor sets: start and length in bytes, in order."""
+
+    def matches(self, code: bytes) -> bool:
+        """Whether `code`, read from a chain, is this contract's, whatever its immutable values are."""
+        masked = bytearray(code)
+        for start, length in self.immutables:
+            masked[start : start + length] = bytes(len(masked[start : start + length]))
+        return bytes(masked) == self.deployed
 
 
 @cache
@@ -53,4 +62,5 @@ def load(name: str) -> Artifact:
         abi=tree["abi"],
         bytecode=bytes.fromhex(tree["bytecode"]),
         deployed=bytes.fromhex(tree["deployedBytecode"]),
+        immutables=tuple((start, length) for start, length in tree["immutables"]),
     )

@@ -107,6 +107,18 @@ class Anchor:
 
 
 @dataclass(frozen=True, slots=True)
+class Omission:
+    """A site's open complaint that a round leaves out an upload for which it holds a receipt."""
+
+    seat: Seat
+    round: int
+    leaf: Digest
+    """The leaf that the coordinator's receipt promised."""
+    deadline: int
+    """Unix seconds until which the coordinator's answer is accepted."""
+
+
+@dataclass(frozen=True, slots=True)
 class Claimed:
     """A payment that was pulled: amount beyond stake or bond, and what was returned with it."""
 

@@ -1,0 +1,181 @@
+"""Reading the suite: the `Chain` port over any node.
+
+What the contracts keep in their state is read from the state; the rest is in events. Where an identifier is the
+digest of an event's content, the event is checked against it, so a node cannot pass off other terms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, final
+
+from caduceus.crypto import head, sign
+from caduceus.edges.gateway import suite
+from caduceus.edges.gateway.abi import Event, Log, address
+from caduceus.edges.gateway.deployment import Deployment, check
+from caduceus.edges.gateway.node import Node
+from caduceus.errors import PeerFault
+from caduceus.kinds import Address, Digest, JobId, Role, Seat, Stage, Tokens
+from caduceus.market.ledger import Anchor, Claimed, DatasetEntry, Enrolment, JobEntry, Member, Omission
+
+
+@final
+class GatewayChain:
+    """The suite at a deployment, read through a node.
+
+    Raises Refused on creation if the node is on another chain, or has other code at the addresses.
+    """
+
+    def __init__(self, node: Node, deployment: Deployment) -> None:
+        check(node, deployment)
+        self._node = node
+        self._at = deployment
+        self._domain = sign.domain_separator(deployment.chain_id, deployment.jobs)
+        self._specs: dict[bytes, Digest] = {}
+
+    @property
+    def domain(self) -> bytes:
+        """EIP-712 domain separator of the Jobs contract, 32 bytes."""
+        return self._domain
+
+    def now(self) -> int:
+        """Timestamp of the newest block, Unix seconds."""
+        return int(self._node.newest()["timestamp"], 16)
+
+    # ------------------------------------------------------------ members and data sets
+
+    def member(self, account: Address) -> Member | None:
+        """The member at `account`, or None."""
+        ((roles, signer, agreement_key),) = self._node.call(self._at.members, suite.MEMBERS["member"], account)
+        if roles == 0:
+            return None
+        return Member(account, Role(roles), Address(address(signer)), agreement_key)
+
+    def dataset(self, dataset: Digest) -> DatasetEntry | None:
+        """A data set as it stands, or None."""
+        entries = self._datasets(dataset)
+        return entries[0] if entries else None
+
+    def datasets(self) -> Sequence[DatasetEntry]:
+        """Every data set ever registered, in order of registration, as it stands now."""
+        return self._datasets(None)
+
+    def _datasets(self, wanted: Digest | None) -> list[DatasetEntry]:
+        registered, withdrawn = (suite.DATASET_EVENTS[name] for name in ("DatasetRegistered", "DatasetWithdrawn"))
+        logs = self._node.logs(self._at.datasets, [registered, withdrawn], wanted, since=self._at.block)
+        gone = {withdrawn.read(log)[0] for log in logs if _is(log, withdrawn)}
+        entries = []
+        for log in logs:
+            if _is(log, registered):
+                name, steward, commitment, card, terms, budget = registered.read(log)
+                account = Address(address(steward))
+                if suite.dataset_id(account, commitment, card, terms, budget) != name:
+                    raise _forged(registered, name)
+                entries.append(DatasetEntry(name, account, commitment, card, terms, budget, name not in gone))
+        return entries
+
+    # ------------------------------------------------------------ jobs
+
+    def jobs(self) -> Sequence[JobId]:
+        """Every job ever opened, oldest first."""
+        return [JobId(values[0]) for values in self._job_events("JobOpened", None)]
+
+    def job(self, job: JobId) -> JobEntry | None:
+        """A job as it stands, or None."""
+        (fields,) = self._node.call(self._at.jobs, suite.JOBS["job"], job)
+        coordinator, stage, deadline, max_rounds, sites, min_sites, buyer, price, token, stake, bond, max_sites = (
+            fields[:12]
+        )
+        if stage == Stage.NONE:
+            return None
+        signer, payout, rolling, claims = fields[17:21]
+        return JobEntry(
+            id=job,
+            buyer=Address(address(buyer)),
+            coordinator=Address(address(coordinator)),
+            coordinator_signer=Address(address(signer)),
+            token=Address(address(token)),
+            price=Tokens(price),
+            stake=Tokens(stake),
+            bond=Tokens(bond),
+            min_sites=min_sites,
+            max_sites=max_sites,
+            max_rounds=max_rounds,
+            stage=Stage(stage),
+            deadline=deadline,
+            sites=sites,
+            head=Digest(rolling),
+            rounds=head.count(rolling),
+            claims=Digest(claims),
+            payout=Tokens(payout),
+            spec=self._spec(job),
+        )
+
+    def _spec(self, job: JobId) -> Digest:
+        """The state keeps no specification's digest, but the job's id commits to it; it never changes."""
+        if job not in self._specs:
+            ((_, buyer, _, terms),) = self._job_events("JobOpened", job)
+            if suite.job_id(Address(address(buyer)), terms) != job:
+                raise _forged(suite.JOB_EVENTS["JobOpened"], job)
+            self._specs[job] = Digest(terms[-1])
+        return self._specs[job]
+
+    def enrolments(self, job: JobId) -> Sequence[Enrolment]:
+        """The job's seats, in their order."""
+        return [
+            Enrolment(Seat(seat), Address(address(site)), Digest(dataset), Address(address(signer)), agreement_key)
+            for _, seat, site, dataset, signer, agreement_key in self._job_events("SiteEnrolled", job)
+        ]
+
+    def anchors(self, job: JobId) -> Sequence[Anchor]:
+        """The job's rounds, in their order."""
+        return [
+            Anchor(round_, Digest(root), Digest(model), Digest(record))
+            for _, round_, root, model, record in self._job_events("RoundAnchored", job)
+        ]
+
+    def omissions(self, job: JobId) -> Sequence[Omission]:
+        """The challenges that wait for an answer, in the order of seats."""
+        raised, *closed = (
+            suite.JOB_EVENTS[name] for name in ("OmissionChallenged", "OmissionAnswered", "OmissionUpheld")
+        )
+        waiting: dict[int, Omission] = {}
+        for log in self._node.logs(self._at.jobs, [raised, *closed], job, since=self._at.block):
+            if _is(log, raised):
+                _, seat, round_, leaf, deadline = raised.read(log)
+                waiting[seat] = Omission(Seat(seat), round_, Digest(leaf), deadline)
+            else:
+                event = closed[0] if _is(log, closed[0]) else closed[1]
+                del waiting[event.read(log)[1]]
+        return [waiting[seat] for seat in sorted(waiting)]
+
+    def claims(self, job: JobId) -> Sequence[Claimed]:
+        """What was pulled from the job, in order."""
+        return [
+            Claimed(Address(address(account)), Tokens(amount), Tokens(returned))
+            for _, account, amount, returned in self._job_events("Claimed", job)
+        ]
+
+    # ------------------------------------------------------------ money
+
+    def balance(self, token: Address, account: Address) -> Tokens:
+        """What an account holds of an ERC-20."""
+        (amount,) = self._node.call(token, suite.TOKEN["balanceOf"], account)
+        return Tokens(amount)
+
+    def credit(self, token: Address, account: Address) -> Tokens:
+        """What the Jobs contract owes an account beyond claims: refunds and forfeits."""
+        (amount,) = self._node.call(self._at.jobs, suite.JOBS["credit"], token, account)
+        return Tokens(amount)
+
+    def _job_events(self, name: str, job: JobId | None) -> list[tuple[Any, ...]]:
+        event = suite.JOB_EVENTS[name]
+        return [event.read(log) for log in self._node.logs(self._at.jobs, [event], job, since=self._at.block)]
+
+
+def _is(log: Log, event: Event) -> bool:
+    return bool(log["topics"][0] == f"0x{event.topic.hex()}")
+
+
+def _forged(event: Event, name: bytes) -> PeerFault:
+    return PeerFault("the chain node", f"its log of {event.name} does not fit the identifier 0x{name.hex()}")

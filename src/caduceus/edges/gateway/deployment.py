@@ -1,0 +1,73 @@
+"""Where the suite's contracts are: putting them on a chain, and checking that they are what they should be."""
+
+from __future__ import annotations
+
+from eth_abi.abi import encode
+
+from caduceus import canon
+from caduceus.contracts import load
+from caduceus.edges.gateway.abi import contract, unhex
+from caduceus.edges.gateway.account import Account
+from caduceus.edges.gateway.node import Node
+from caduceus.errors import Refused
+from caduceus.kinds import Address
+
+
+@canon.record("chain/deployment/1")
+class Deployment:
+    """The suite on one chain."""
+
+    chain_id: int
+    block: int
+    """No contract of the suite is older than this block: where readers of events begin."""
+    token: Address
+    """The demo token, or whichever ERC-20 the network's jobs usually pay in."""
+    members: Address
+    datasets: Address
+    jobs: Address
+
+
+def deploy(account: Account, *, supply: int) -> Deployment:
+    """Put the suite and a demo token on the chain.
+
+    account  pays for it, and has no say over it afterwards
+    supply   of the demo token, smallest units; all of it goes to `account`
+
+    Raises as `Account.send` does; contracts deployed before a failure stay, unused and harmless.
+    """
+    block = account.node.height()
+    token = _create(account, "DemoToken", supply)
+    members = _create(account, "Members")
+    datasets = _create(account, "Datasets", members)
+    jobs = _create(account, "Jobs", members, datasets)
+    return Deployment(account.node.chain_id(), block, token, members, datasets, jobs)
+
+
+def check(node: Node, deployment: Deployment) -> None:
+    """Make sure that the node is on the deployment's chain and has the suite's own code at its addresses.
+
+    Raises Refused, naming what differs.
+    """
+    chain_id = node.chain_id()
+    if chain_id != deployment.chain_id:
+        raise Refused(f"the node is on chain {chain_id}, and the contracts are on chain {deployment.chain_id}")
+    places = (("Members", deployment.members), ("Datasets", deployment.datasets), ("Jobs", deployment.jobs))
+    for name, place in places:
+        if not load(name).matches(node.code(place)):
+            raise Refused(f"the code at 0x{place.hex()} is not that of the contract {name}")
+    jobs = contract("Jobs").functions
+    links = (
+        ("Jobs.members", deployment.jobs, jobs["members"], deployment.members),
+        ("Jobs.datasets", deployment.jobs, jobs["datasets"], deployment.datasets),
+        ("Datasets.members", deployment.datasets, contract("Datasets").functions["members"], deployment.members),
+    )
+    for what, place, function, expected in links:
+        (found,) = node.call(place, function)
+        if unhex(found) != expected:
+            raise Refused(f"{what} is {found}, expected 0x{expected.hex()}")
+
+
+def _create(account: Account, name: str, *arguments: object) -> Address:
+    code = load(name).bytecode + encode(contract(name).constructor, arguments)
+    receipt = account.send(b"", code, f"{name}.constructor")
+    return Address(unhex(receipt["contractAddress"]))

@@ -1,0 +1,48 @@
+"""The suite's functions and events by name, and its identifiers, computed as the contracts do."""
+
+from __future__ import annotations
+
+from eth_abi.abi import encode
+
+from caduceus.crypto.sign import keccak
+from caduceus.edges.gateway.abi import contract
+from caduceus.kinds import Address, Digest, JobId
+from caduceus.market.ledger import JobTerms
+
+MEMBERS = contract("Members").functions
+DATASETS = contract("Datasets").functions
+JOBS = contract("Jobs").functions
+TOKEN = contract("DemoToken").functions
+DATASET_EVENTS = contract("Datasets").events
+JOB_EVENTS = contract("Jobs").events
+
+_TERMS = JOBS["openAndFund"].inputs[0]
+_DATASET = ("address", "bytes32", "bytes32", "bytes32", "uint64")
+
+
+def terms_tuple(terms: JobTerms) -> tuple[object, ...]:
+    """The terms in the order of the contract's struct."""
+    return (
+        terms.token,
+        terms.price,
+        terms.coordinator,
+        terms.stake,
+        terms.bond,
+        terms.min_sites,
+        terms.max_sites,
+        terms.max_rounds,
+        terms.enrol_for,
+        terms.train_for,
+        terms.challenge_for,
+        terms.spec,
+    )
+
+
+def job_id(buyer: Address, terms: tuple[object, ...]) -> JobId:
+    """The id of the job that `buyer` opens with these terms (see `Jobs.idOf`)."""
+    return JobId(keccak(encode(("address", _TERMS), (buyer, terms))))
+
+
+def dataset_id(steward: Address, commitment: bytes, card: bytes, terms: bytes, budget_micro: int) -> Digest:
+    """The id of the data set that `steward` registers with these values (see `Datasets.idOf`)."""
+    return Digest(keccak(encode(_DATASET, (steward, commitment, card, terms, budget_micro))))

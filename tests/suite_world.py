@@ -1,0 +1,302 @@
+"""A chain with the contracts on it and parties who hold keys and money: what contract and gateway tests start from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from itertools import count
+
+import pytest
+from anvil_node import AnvilNode
+
+from caduceus.crypto import head, merkle, sign
+from caduceus.edges.evm_embedded import Node as EmbeddedNode
+from caduceus.edges.evm_embedded import create
+from caduceus.edges.gateway import Account, Deployment, GatewayChain, GatewayWallet, Node, Reverted, deploy, suite
+from caduceus.edges.rpc import Request
+from caduceus.kinds import Address, Digest, JobId, Role, Seat, Tokens
+from caduceus.market.ledger import Anchor, JobTerms
+from caduceus.ports import Sent
+
+CHAIN_ID = 1337
+START = 1_800_000_000
+SUPPLY = 10**15
+PURSE = Tokens(10**9)
+"""What each party starts with, in the demo token."""
+
+_ETHER = 10**18
+_ALL = Role.STEWARD | Role.BUYER | Role.COORDINATOR
+
+
+def digest(*parts: object) -> Digest:
+    """32 bytes that stand for something that these tests do not look into."""
+    return Digest(sha256(repr(parts).encode()).digest())
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """One account: its hands on the contracts, and the key that signs protocol messages."""
+
+    wallet: GatewayWallet
+    account: Account
+    signer: sign.Signer
+    deployment: Deployment
+
+    @property
+    def address(self) -> Address:
+        return self.account.address
+
+    def do(self, function: str, *arguments: object) -> Sent:
+        """Call any function of the Jobs contract."""
+        return self.account.invoke(self.deployment.jobs, suite.JOBS[function], *arguments)
+
+
+@dataclass
+class World:
+    """A node, the suite on it, and a treasury that pays newcomers."""
+
+    node: Node
+    kind: str
+    deployment: Deployment = field(init=False)
+    chain: GatewayChain = field(init=False)
+    treasury: Account = field(init=False)
+    parties: dict[str, Party] = field(default_factory=dict)
+    datasets: dict[str, Digest] = field(default_factory=dict)
+    nonce: Iterator[int] = field(default_factory=count)
+
+    def __post_init__(self) -> None:
+        self.treasury = self.account("treasury")
+        self.deployment = deploy(self.treasury, supply=SUPPLY)
+        self.chain = GatewayChain(self.node, self.deployment)
+
+    def account(self, name: str) -> Account:
+        """An account that can pay for gas; the same for the same name."""
+        return Account(self.node, sign.Signer(key_of(name)), estimate=False)
+
+    def newcomer(self, name: str) -> Party:
+        """A party that has gas and nothing else."""
+        account = self.account(name)
+        wallet = GatewayWallet(account, self.chain, self.deployment)
+        return Party(wallet, account, sign.Signer(key_of(f"{name}/signer")), self.deployment)
+
+    def party(self, name: str, roles: Role = _ALL) -> Party:
+        """A member with a full purse that lets the Jobs contract take from it; the same for the same name."""
+        if name not in self.parties:
+            party = self.newcomer(name)
+            party.wallet.register_member(roles, party.signer.address, digest("agreement", name), digest("profile"))
+            self.pay(party.address, PURSE)
+            party.wallet.approve(self.deployment.token, PURSE)
+            self.parties[name] = party
+        return self.parties[name]
+
+    def pay(self, account: Address, amount: int) -> None:
+        """Give demo tokens to an account."""
+        self.treasury.invoke(self.deployment.token, suite.TOKEN["transfer"], account, amount)
+
+    def dataset(self, name: str) -> Digest:
+        """A data set of the party of that name, registered once."""
+        if name not in self.datasets:
+            party = self.party(name)
+            values = (digest("commitment", name), digest("card", name), digest("terms", name), 1_000_000)
+            party.wallet.register_dataset(*values)
+            self.datasets[name] = party.wallet.dataset_id(*values)
+        return self.datasets[name]
+
+    def terms(self, **changes: object) -> JobTerms:
+        """Terms of a job that nobody opened before."""
+        terms = JobTerms(
+            token=self.deployment.token,
+            price=Tokens(1000),
+            coordinator=self.party("coordinator").address,
+            stake=Tokens(10),
+            bond=Tokens(50),
+            min_sites=1,
+            max_sites=8,
+            max_rounds=20,
+            enrol_for=600,
+            train_for=3600,
+            challenge_for=300,
+            spec=digest("specification", next(self.nonce)),
+        )
+        return replace(terms, **changes)  # type: ignore[arg-type]
+
+    def now(self) -> int:
+        return self.chain.now()
+
+    def pass_time(self, seconds: int) -> None:
+        """Let time go by: the newest block is this much younger afterwards."""
+        self.at_time(self.now() + seconds)
+        self.node.request("evm_mine", [])
+
+    def at_time(self, timestamp: int) -> None:
+        """Give the next block exactly this timestamp."""
+        self.node.request("evm_setNextBlockTimestamp", [timestamp])
+
+    def held(self) -> int:
+        """What the Jobs contract holds of the demo token."""
+        return self.chain.balance(self.deployment.token, self.deployment.jobs)
+
+
+@dataclass
+class Play:
+    """One job, driven through its stages by the parties buyer, coordinator and site-0, site-1, ..."""
+
+    world: World
+    sites: int = 3
+    terms: JobTerms | None = None
+    leaves: list[list[bytes]] = field(default_factory=list)
+    """The data of each anchored round's leaves, by seat; empty bytes where a seat sent nothing."""
+    signatures: dict[tuple[int, int], bytes] = field(default_factory=dict)
+    id: JobId = JobId(b"")
+
+    @property
+    def buyer(self) -> Party:
+        return self.world.party("buyer")
+
+    @property
+    def coordinator(self) -> Party:
+        return self.world.party("coordinator")
+
+    def site(self, seat: int) -> Party:
+        return self.world.party(f"site-{seat}")
+
+    def funded(self) -> Play:
+        self.terms = self.terms or self.world.terms()
+        self.id = self.buyer.wallet.job_id(self.terms)
+        self.buyer.wallet.open_job(self.terms)
+        return self
+
+    def enrolling(self) -> Play:
+        self.funded()
+        self.coordinator.wallet.accept(self.id)
+        for seat in range(self.sites):
+            self.site(seat).wallet.enrol(self.id, self.world.dataset(f"site-{seat}"))
+        return self
+
+    def training(self, rounds: int = 0) -> Play:
+        self.enrolling()
+        self.coordinator.wallet.start(self.id)
+        for _ in range(rounds):
+            self.anchor()
+        return self
+
+    def settling(self, rounds: int = 1, amounts: Sequence[int] | None = None) -> Play:
+        self.training(rounds)
+        self.settle(amounts)
+        return self
+
+    def completed(self, amounts: Sequence[int] | None = None) -> Play:
+        self.settling(1, amounts)
+        self.world.pass_time(301)
+        self.coordinator.wallet.complete(self.id)
+        return self
+
+    # ------------------------------------------------------------ what parties sign and anchor
+
+    def upload(self, seat: int, round_: int) -> bytes:
+        """A well-signed leaf's data."""
+        body = digest("body", self.id, round_, seat)
+        message = sign.digest(self.world.chain.domain, sign.Upload(self.id, round_, seat, body))
+        signature = self.site(seat).signer.sign(message)
+        self.signatures[round_, seat] = signature
+        return leaf_data(self.id, round_, seat, body, signature)
+
+    def anchor(self, changed: dict[int, bytes] | None = None) -> Sent:
+        """Anchor the next round with everybody's upload, except for the seats whose leaf data are given."""
+        round_ = len(self.leaves)
+        leaves = [self.upload(seat, round_) for seat in range(self.sites)]
+        for seat, data in (changed or {}).items():
+            leaves[seat] = data
+        self.leaves.append(leaves)
+        return self.coordinator.wallet.anchor(self.id, [self.entry(round_)])
+
+    def tree(self, round_: int) -> merkle.Tree:
+        return merkle.Tree([merkle.leaf(data) if data else merkle.EMPTY for data in self.leaves[round_]])
+
+    def leaf(self, round_: int, seat: int) -> Digest:
+        return merkle.leaf(self.leaves[round_][seat])
+
+    def entry(self, round_: int) -> Anchor:
+        root = self.tree(round_).root
+        return Anchor(round_, root, digest("model", round_), digest("record", round_))
+
+    def proof(self, round_: int) -> tuple[Digest, list[tuple[Digest, Digest, Digest]]]:
+        """The round proof that the contract asks for."""
+        entries = [(one.root, one.model, one.record) for one in map(self.entry, range(len(self.leaves)))]
+        return head.fold(head.start(self.id, self.sites), entries[:round_]), entries[round_:]
+
+    def head(self) -> Digest:
+        before, entries = self.proof(0)
+        return head.fold(before, entries)
+
+    def receipt(self, round_: int, seat: int, leaf: Digest) -> bytes:
+        """The coordinator's promise that a leaf will be in its place."""
+        struct = sign.Receipt(self.id, round_, seat, leaf)
+        return self.coordinator.signer.sign(sign.digest(self.world.chain.domain, struct))
+
+    # ------------------------------------------------------------ money
+
+    def claims(self, amounts: Sequence[int]) -> merkle.Tree:
+        """The tree of what each seat is paid."""
+        return merkle.Tree(
+            [merkle.leaf(claim_data(self.id, self.site(seat).address, amount)) for seat, amount in enumerate(amounts)]
+        )
+
+    def amounts(self) -> list[int]:
+        """An even split of 900 of the price of 1000."""
+        return [900 // self.sites] * self.sites
+
+    def consent(self, seat: int, claims: Digest, payout: int) -> bytes:
+        """A site's signature under a settlement of the job as it stands."""
+        struct = sign.Settlement(self.id, self.head(), claims, payout)
+        return self.site(seat).signer.sign(sign.digest(self.world.chain.domain, struct))
+
+    def settle(self, amounts: Sequence[int] | None = None) -> Sent:
+        given = self.amounts() if amounts is None else amounts
+        claims = self.claims(given).root
+        signed = [(Seat(seat), self.consent(seat, claims, sum(given))) for seat in range(self.sites)]
+        return self.coordinator.wallet.settle(self.id, claims, Tokens(sum(given)), signed)
+
+
+def leaf_data(job: bytes, round_: int, seat: int, body: bytes, signature: bytes) -> bytes:
+    """What an upload leaf is the digest of."""
+    return job + round_.to_bytes(32) + seat.to_bytes(32) + body + sha256(signature).digest()
+
+
+def claim_data(job: bytes, account: bytes, amount: int) -> bytes:
+    """What a claim leaf is the digest of."""
+    return job + bytes(12) + account + amount.to_bytes(32)
+
+
+def key_of(name: str) -> bytes:
+    """A secret key for tests."""
+    return sha256(f"a test's key: {name}".encode()).digest()
+
+
+@contextmanager
+def refused(name: str, *values: object) -> Iterator[None]:
+    """The contract reverts with exactly this custom error; values left out are not compared."""
+    with pytest.raises(Reverted) as caught:
+        yield
+    reason = caught.value.reason
+    assert reason is not None, f"no reason came back: {caught.value}"
+    assert reason.name == name, str(caught.value)
+    if values:
+        shown = tuple(_plain(value) for value in reason.values)
+        assert shown == tuple(_plain(value) for value in values)
+
+
+def embedded_world(*names: str) -> World:
+    """A world on the chain in this process; accounts of any of `names` are funded besides the usual ones."""
+    usual = ["treasury", "buyer", "coordinator", *(f"site-{seat}" for seat in range(8))]
+    balances = {sign.Signer(key_of(name)).address: 1000 * _ETHER for name in [*usual, *names]}
+    chain = create(None, chain_id=CHAIN_ID, balances=balances, clock=lambda: START)
+    return World(Node(EmbeddedNode(chain).request), "embedded")
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, bytes) and len(value) == 20:
+        return f"0x{value.hex()}"
+    return value
