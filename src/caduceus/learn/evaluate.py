@@ -6,6 +6,8 @@ sums up: squared errors, calibration counts, and its own AUROC and Brier score f
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from caduceus.kinds import Floats
@@ -83,6 +85,47 @@ def combine(total: Floats, repeats: int) -> Quality:
         sites=with_both.round(),
         calibration=np.concatenate([counts, shares], axis=2),
         histogram=histogram,
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OwnQuality:
+    """How well one site's rows were predicted, for its own report; means over the repeats.
+
+    rows         judged rows per repeat, as a mean
+    auroc        over the repeats in which both classes were judged, None if there is none
+    brier        None if no row was judged
+    calibration  float64[groups, 3]: judged rows of all repeats, sum of probabilities, positives, for predictions in
+                 equal parts of [0, 1]
+    """
+
+    rows: float
+    auroc: float | None
+    brier: float | None
+    calibration: Floats
+
+
+def own_quality(site: SiteData, log_odds: Floats) -> OwnQuality:
+    """Judge predictions on a site's own rows.
+
+    log_odds  float64[repeats, rows], NaN where not judged, such as `Program.judged` or `control.local` gives
+
+    Reveals, if published: the site's own figures. They leave the site only if its steward says so.
+    """
+    areas, errors, counts = [], [], np.zeros((GROUPS, 3))
+    for repeat in range(len(log_odds)):
+        judged = ~np.isnan(log_odds[repeat])
+        target, probability = site.target[judged], sigmoid(log_odds[repeat, judged])
+        if len(target):
+            areas.append(metrics.auroc(target, log_odds[repeat, judged]))
+            errors.append(metrics.brier(target, probability))
+            counts += metrics.calibration(target, probability, GROUPS)
+    known = [area for area in areas if area is not None]
+    return OwnQuality(
+        rows=float(counts[:, 0].sum()) / max(len(log_odds), 1),
+        auroc=float(np.mean(known)) if known else None,
+        brier=float(np.mean(errors)) if errors else None,
+        calibration=counts,
     )
 
 

@@ -95,11 +95,12 @@ class FederatedAveraging:
         parts = []
         for fit in range(len(averaged.weights)):
             learning = site.learning[fit]
-            weight = self._weight(int(learning.sum()))
+            all_rows = float(moments.rows[fit])
+            weight = self._weight(int(learning.sum()), all_rows)
             change = np.zeros(averaged.weights.shape[1])
             if weight > 0:
                 matrix = standardise(self.design, moments, site.features[learning], fit)
-                course = self._course(site.label, len(matrix), averaged.rounds, fit, float(moments.rows[fit]))
+                course = self._course(site.label, len(matrix), averaged.rounds, fit, all_rows)
                 change = self.network.train(averaged.weights[fit], matrix, site.target[learning], course)
                 norm = float(np.linalg.norm(change))
                 if not np.isfinite(norm):
@@ -119,7 +120,7 @@ class FederatedAveraging:
         """
         table = total.reshape(len(averaged.weights), -1)
         share = table[:, -1]
-        if (share * self.spec.cap < 0.5).any():
+        if (share <= 0).any():
             raise Refused("the sites together bring no rows for some fit; invite more sites or use fewer folds")
         return Averaged(
             weights=averaged.weights + table[:, :-1] / share[:, None],
@@ -127,9 +128,11 @@ class FederatedAveraging:
             rounds=averaged.rounds + 1,
         )
 
-    def _weight(self, rows: int) -> float:
+    def _weight(self, rows: int, all_rows: float) -> float:
+        """A site's weight, 0 to 1; by rows it is its part of all rows, so that fixed point wastes no bits."""
         if self.spec.weighting == BY_ROWS:
-            return min(rows, self.spec.cap) / self.spec.cap
+            most = min(self.spec.cap, all_rows)
+            return min(rows, most) / most
         return float(rows > 0)
 
     def _course(self, label: str, rows: int, round: int, fit: int, all_rows: float) -> Course:

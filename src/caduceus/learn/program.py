@@ -15,8 +15,10 @@ from caduceus.learn import evaluate, fedavg, folds, moments, newton
 from caduceus.learn.design import Design, plan
 from caduceus.learn.perceptron import Perceptron
 from caduceus.learn.rows import SiteData, check_size
-from caduceus.learn.spec import Learning, check
-from caduceus.learn.state import OPENING, Moments, Phase, State
+from caduceus.learn.spec import Learning
+from caduceus.learn.spec import check as check_spec
+from caduceus.learn.state import OPENING, Moments, Phase, Shape, State
+from caduceus.learn.state import check as check_state
 from caduceus.learn.task import checked, steps
 
 
@@ -28,7 +30,7 @@ def build_task(spec: Learning, schema: Schema, network: fedavg.Network | None = 
 
     Raises Refused, naming the field or column, if the specification makes no sense or does not fit the schema.
     """
-    check(spec)
+    check_spec(spec)
     design = plan(schema, spec.features, spec.missing_indicators, spec.target)
     if network is None and spec.averaging is not None:
         network = Perceptron(spec.averaging.hidden, spec.averaging.activation)
@@ -60,6 +62,15 @@ class Program:
     def opening(self) -> State:
         """The public state before round 0."""
         return OPENING
+
+    def check(self, state: State) -> None:
+        """Refuse a state, perhaps a peer's, that no run of this task reaches.
+
+        Raises Refused, naming the field.
+        """
+        width = self.design.width
+        parameters = self.network.parameters(width) if self.network is not None else None
+        check_state(state, Shape(self.fits, width, parameters, self.spec.evaluation.repeats, self.max_rounds))
 
     def finished(self, state: State) -> bool:
         """Whether no round is left."""

@@ -9,6 +9,7 @@ in scaled units (see `design`).
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from caduceus import canon
+from caduceus.errors import Refused
 from caduceus.kinds import Floats
 
 
@@ -130,6 +132,68 @@ class State:
 
 OPENING = State(0, Phase.MOMENTS, None, None, None, None)
 """Before the first round nothing is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a task's states look like.
+
+    fits        the final one included
+    columns     of a standardised matrix
+    parameters  of a model that is averaged; None for logistic regression by Newton
+    repeats     of the evaluation
+    rounds      no run has more
+    """
+
+    fits: int
+    columns: int
+    parameters: int | None
+    repeats: int
+    rounds: int
+
+
+def check(state: State, shape: Shape) -> None:
+    """Refuse a state that no run of such a task reaches; a state may come from a peer.
+
+    Raises Refused, naming the field.
+    """
+    trained = state.phase > Phase.MOMENTS
+    by_newton = trained and shape.parameters is None
+    _require(0 <= state.round <= shape.rounds, "round")
+    _require((state.moments is not None) == trained, "moments")
+    _require((state.newton is not None) == by_newton, "newton")
+    _require((state.averaged is not None) == (trained and not by_newton), "averaged")
+    _require((state.quality is not None) == (state.phase is Phase.DONE and shape.repeats > 0), "quality")
+    _require(state.phase is not Phase.EVALUATION or shape.repeats > 0, "phase")
+    fits, columns = shape.fits, shape.columns
+    if state.moments is not None:
+        for name in ("rows", "positives"):
+            _check_array(state.moments, name, (fits,))
+        for name in ("mean", "deviation"):
+            _check_array(state.moments, name, (fits, columns))
+        _require(bool((state.moments.rows >= 1).all()), "moments.rows")
+        _require(bool((state.moments.deviation > 0).all()), "moments.deviation")
+    if state.newton is not None:
+        for name in ("weights", "trial"):
+            _check_array(state.newton, name, (fits, columns + 1))
+        for name in ("active", "halvings"):
+            _check_array(state.newton, name, (fits,), "|u1")
+        _require(state.newton.objective.shape == (fits,), "newton.objective")
+        _require(bool((state.newton.active <= 1).all()), "newton.active")
+    if state.averaged is not None and shape.parameters is not None:
+        _check_array(state.averaged, "weights", (fits, shape.parameters))
+        _check_array(state.averaged, "share", (fits,))
+
+
+def _check_array(record: Any, name: str, shape: tuple[int, ...], kind: str = "<f8") -> None:
+    array = getattr(record, name)
+    fits = array.dtype.str == kind and array.shape == shape and bool(np.isfinite(array).all())
+    _require(fits, f"{type(record).__name__.lower()}.{name}")
+
+
+def _require(holds: bool, field: str) -> None:
+    if not holds:
+        raise Refused(f"state: {field} is not what a run of this task has here; the sender holds another task or none")
 
 
 def difference(one: State, other: State, *, tolerance: float = 1e-9) -> str | None:

@@ -31,6 +31,12 @@ class Task(Protocol):
     def opening(self) -> State:
         """The public state before round 0."""
 
+    def check(self, state: State) -> None:
+        """Refuse a state, perhaps a peer's, that no run of this task reaches.
+
+        Raises Refused, naming the field.
+        """
+
     def finished(self, state: State) -> bool:
         """Whether no round is left."""
 

@@ -41,17 +41,20 @@ class TorchNetwork:
              are floats, and it keeps no buffers
     """
 
-    __slots__ = ("_factory",)
+    __slots__ = ("_factory", "_sizes")
 
     def __init__(self, factory: Callable[[int], nn.Module]) -> None:
         self._factory = factory
+        self._sizes: dict[int, int] = {}
 
     def parameters(self, inputs: int) -> int:
         """How many parameters the module has.
 
         Raises Refused if the module keeps buffers, such as running statistics, which an average would not carry.
         """
-        return sum(parameter.numel() for parameter in self._module(inputs, 0).parameters())
+        if inputs not in self._sizes:
+            self._sizes[inputs] = sum(parameter.numel() for parameter in self._module(inputs, 0).parameters())
+        return self._sizes[inputs]
 
     def opening(self, inputs: int, seed: int) -> Floats:
         """The module's own first weights, drawn with `seed`: float64[parameters], the same with one torch version."""
