@@ -1,0 +1,64 @@
+"""Where a run's files are: what is public, and what belongs to one party alone."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from caduceus.errors import Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """The folder of a run on one machine.
+
+    chain/        the embedded chain's file and its seal
+    transcript/   public: blobs, and which jobs they belong to; with the chain all that an auditor needs
+    parties/      one folder per party: keys, journal, and at sites salts and what the site knows of its own quality
+    report.html   for people
+    """
+
+    root: Path
+
+    @property
+    def chain(self) -> Path:
+        """The embedded chain's file."""
+        return self.root / "chain" / "chain.sqlite"
+
+    @property
+    def blobs(self) -> Path:
+        """The folder of the public blobs."""
+        return self.root / "transcript" / "blobs"
+
+    @property
+    def pointers(self) -> Path:
+        """The folder that says which jobs the transcript is about."""
+        return self.root / "transcript" / "jobs"
+
+    @property
+    def deployment(self) -> Path:
+        """Where the contracts are; public."""
+        return self.root / "transcript" / "deployment"
+
+    @property
+    def report(self) -> Path:
+        """The page about this run."""
+        return self.root / "report.html"
+
+    def party(self, name: str) -> Path:
+        """The private folder of a party.
+
+        Raises Refused if the name cannot be a folder's.
+        """
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 _.-]{0,63}", name):
+            raise Refused(f"'{name}' cannot name a party: letters, digits, space, _ . - and at most 64 of them")
+        return self.root / "parties" / name.replace(" ", "_")
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that it is there complete or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(data)
+    part.replace(path)
