@@ -122,7 +122,8 @@ def assign(
         return list(zip(split.names, parts, strict=True))
     assert labels is not None
     found, places, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    order = np.argsort(found.astype(np.int64)) if all(one.isdecimal() for one in found) else np.arange(len(found))
+    numbered = all(one.isascii() and one.isdigit() for one in found)
+    order = sorted(range(len(found)), key=lambda i: int(found[i]) if numbered else i)
     kept = [i for i in order if counts[i] >= split.min_rows]
     sites = [(f"{split.prefix}{found[i]}", np.flatnonzero(places == i)) for i in kept]
     if split.rest:

@@ -75,6 +75,17 @@ class Table:
         return cells.astype("<f8").view(np.uint8).reshape(self.rows, CELL_BYTES * len(self.schema.columns))
 
 
+def check_rows(table: Table, where: str) -> None:
+    """Refuse a table without records.
+
+    where  the site or file, for the message
+
+    Raises Refused if there is no row.
+    """
+    if table.rows == 0:
+        raise Refused(f"{where}: no rows; leave this site out or check the file")
+
+
 def check_usable(table: Table, target: str, where: str) -> None:
     """Refuse a table that no model can be trained on.
 
@@ -83,8 +94,7 @@ def check_usable(table: Table, target: str, where: str) -> None:
 
     Raises Refused if there is no row, no row with an outcome, or only one outcome.
     """
-    if table.rows == 0:
-        raise Refused(f"{where}: no rows; leave this site out or check the file")
+    check_rows(table, where)
     outcome = table.column(target)
     outcome = outcome[~np.isnan(outcome)]
     if outcome.size == 0:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from caduceus.data.federation import FederationFile, assign, read_federation_file
-from caduceus.data.schema import Schema
+from caduceus.data.schema import Schema, did_you_mean
 from caduceus.data.schema_file import SchemaFile
-from caduceus.data.table import Table, check_usable
+from caduceus.data.table import Table, check_rows, check_usable
 from caduceus.edges.tabular import load_schema, read_table, read_text
 from caduceus.errors import Refused
 
@@ -103,27 +103,50 @@ def read_sites(
     target     the column to be predicted, if it is known: it must vary at every site
 
     Raises Refused, naming file, site, column and row, if a file is absent or not as the schema says,
-    if a site has no rows, or if its target has one value only.
+    if a site has no rows, or if its target (any of the schema's, if none is given) has one value only.
     """
     about = federation.file.federation
+    place = locate(about.data, data_root)
     if about.split is None:
-        folder = locate(about.data, data_root)
         sites = tuple(
-            SiteTable(one.name, read_table(folder / one.file, federation.schema)) for one in federation.file.site
+            SiteTable(one.name, read_table(place / one.file, federation.schema)) for one in federation.file.site
         )
     else:
-        path = locate(about.data, data_root)
-        table = read_table(path, federation.schema)
-        labels = table.labels.get(about.split.column)
-        parts = assign(about.split, table.rows, labels, where=path.name)
+        table = read_table(place, federation.schema)
+        parts = assign(about.split, table.rows, table.labels.get(about.split.column), where=place.name)
         sites = tuple(SiteTable(name, table.select(rows)) for name, rows in parts)
-    targets = federation.public_schema.targets if target is None else (target,)
     for site in sites:
-        for one in targets:
-            check_usable(site.table, one, f"site '{site.name}'")
-        if site.table.rows == 0:
-            raise Refused(f"site '{site.name}': no rows; leave this site out or check the file")
+        _check_site(site, federation.public_schema, target)
     return sites
+
+
+def read_site(
+    federation: Federation, name: str, *, data_root: Path | None = None, target: str | None = None
+) -> SiteTable:
+    """Read one site's records; where every site has its own file, no other file is touched.
+
+    Raises Refused as `read_sites` does, and, with the nearest name, if there is no such site.
+    """
+    entries = [one for one in federation.file.site if one.name == name]
+    if entries:
+        folder = locate(federation.file.federation.data, data_root)
+        site = SiteTable(name, read_table(folder / entries[0].file, federation.schema))
+        _check_site(site, federation.public_schema, target)
+        return site
+    known = [one.name for one in federation.file.site]
+    if federation.file.federation.split is not None:
+        sites = {one.name: one for one in read_sites(federation, data_root=data_root, target=target)}
+        if name in sites:
+            return sites[name]
+        known = list(sites)
+    raise Refused(f"{federation.path.name}: no site '{name}'{did_you_mean(name, tuple(known))}")
+
+
+def _check_site(site: SiteTable, schema: Schema, target: str | None) -> None:
+    where = f"site '{site.name}'"
+    check_rows(site.table, where)
+    for one in schema.targets if target is None else (target,):
+        check_usable(site.table, one, where)
 
 
 def locate(data: str, data_root: Path | None) -> Path:

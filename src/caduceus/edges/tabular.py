@@ -191,8 +191,7 @@ def _values(found: pa.ChunkedArray, column: FileColumn, schema: SchemaFile, wher
     coded = column.kind not in (NUMBER, INTEGER)
     if coded and all(isinstance(code, str) for code in column.codes):
         if texts is None:
-            refuse_rows(np.ones(len(found), np.bool_), "a number, but the schema lists texts as codes", column, where)
-            texts = pa.array([], pa.string())
+            raise Refused(f"{where}: column '{column.name}' holds numbers, but the schema lists texts as codes")
         return _coded_texts(texts, column, where)
     raw = _plain_numbers(found, column, where) if texts is None else _parsed_numbers(texts, column, where)
     missing = number_missing(column, schema.file)
@@ -211,17 +210,18 @@ def _texts(found: pa.ChunkedArray, column: FileColumn, schema: SchemaFile) -> pa
         array = pa.array([], array.type)
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
+    if pa.types.is_null(array.type):
+        array = pc.cast(array, pa.string())
     if not (pa.types.is_string(array.type) or pa.types.is_large_string(array.type)):
         return None
     if schema.file.strip:
         array = pc.utf8_trim_whitespace(array)
     codes = column.codes if column.is_value and column.kind not in (NUMBER, INTEGER) else {}
+    if "" in codes:  # a level of its own: nothing was recorded
+        array = pc.fill_null(array, "")
     missing = {str(code) for code in (*column.missing, *schema.file.missing)} | {""}
     gone = pc.is_in(array, pa.array(sorted(missing - set(map(str, codes))), array.type))
-    if column.is_value and column.kind in (NUMBER, INTEGER):
-        gone = pc.or_(gone, pc.equal(pc.utf8_lower(array), pa.scalar("nan", array.type)))
-    array = pc.if_else(gone, pa.scalar(None, array.type), array)
-    return pc.fill_null(array, "") if "" in codes else array
+    return pc.if_else(gone, pa.scalar(None, array.type), array)
 
 
 def _coded_texts(texts: pa.Array, column: FileColumn, where: str) -> Floats:
@@ -256,9 +256,7 @@ def _first_unparsable(texts: pa.Array) -> int:
 
 def _plain_numbers(found: pa.ChunkedArray, column: FileColumn, where: str) -> Floats:
     kind = found.type
-    if not (
-        pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind)
-    ):
+    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
         raise Refused(f"{where}: column '{column.name}' is stored as {kind}, which is neither numbers nor text")
     try:
         numbers = pc.cast(pc.cast(found, pa.int8()) if pa.types.is_boolean(kind) else found, pa.float64())
