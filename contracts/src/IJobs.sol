@@ -105,10 +105,10 @@ struct Challenge {
 interface IJobs {
     // ------------------------------------------------------------------ what happened
 
-    /// @notice A buyer asks. The terms are complete, and `job` commits to them.
-    event JobOpened(bytes32 indexed job, address indexed buyer, address indexed coordinator, Terms terms);
+    /// @notice A buyer asks. The state keeps every other term, and `job` commits to all of them.
+    event JobOpened(bytes32 indexed job, address indexed buyer, address indexed coordinator, bytes32 spec);
     /// @notice The price is in escrow.
-    event JobFunded(bytes32 indexed job, uint256 price);
+    event JobFunded(bytes32 indexed job);
     /// @notice The coordinator took the job and will sign with `signer`.
     event JobAccepted(bytes32 indexed job, address indexed coordinator, address signer);
     /// @notice A site took a seat; `signer` and `agreementKey` are the ones that count in this job.

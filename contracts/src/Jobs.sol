@@ -39,7 +39,7 @@ contract Jobs is IJobs, Purse, Statements {
 
     /// @inheritdoc IJobs
     function open(Terms calldata terms) external returns (bytes32 id) {
-        return _open(terms, Stage.OPEN);
+        return _open(terms);
     }
 
     /// @inheritdoc IJobs
@@ -49,15 +49,15 @@ contract Jobs is IJobs, Purse, Statements {
         _onTime(entry.deadline);
         entry.stage = Stage.FUNDED;
         entry.deadline = _after(entry.enrolFor);
-        uint256 price = entry.price;
-        emit JobFunded(id, price);
-        _take(entry.token, msg.sender, price);
+        emit JobFunded(id);
+        _take(entry.token, msg.sender, entry.price);
     }
 
     /// @inheritdoc IJobs
     function openAndFund(Terms calldata terms) external nonReentrant returns (bytes32 id) {
-        id = _open(terms, Stage.FUNDED);
-        emit JobFunded(id, terms.price);
+        id = _open(terms);
+        _jobs[id].stage = Stage.FUNDED;
+        emit JobFunded(id);
         _take(terms.token, msg.sender, terms.price);
     }
 
@@ -70,7 +70,8 @@ contract Jobs is IJobs, Purse, Statements {
         _end(id, entry, stage);
     }
 
-    function _open(Terms calldata terms, Stage stage) private returns (bytes32 id) {
+    /// @dev The terms are in memory, checked once as they were copied: writing them then merges into one write a slot.
+    function _open(Terms memory terms) private returns (bytes32 id) {
         members.requireRole(msg.sender, Roles.BUYER);
         if (terms.token.code.length == 0) revert TokenMissing(terms.token);
         if (terms.coordinator == address(0)) revert CoordinatorMissing();
@@ -79,13 +80,14 @@ contract Jobs is IJobs, Purse, Statements {
         }
         if (terms.maxRounds == 0) revert RoundsMissing();
         if (terms.enrolFor == 0 || terms.trainFor == 0 || terms.challengeFor == 0) revert DurationMissing();
-        id = idOf(msg.sender, terms);
+        id = _idOf(msg.sender, terms);
         Job storage entry = _jobs[id];
         if (entry.stage != Stage.NONE) revert JobKnown(id);
+        uint40 deadline = _after(terms.enrolFor);
 
         entry.coordinator = terms.coordinator;
-        entry.stage = stage;
-        entry.deadline = _after(terms.enrolFor);
+        entry.stage = Stage.OPEN;
+        entry.deadline = deadline;
         entry.maxRounds = terms.maxRounds;
         entry.minSites = terms.minSites;
         entry.buyer = msg.sender;
@@ -97,7 +99,7 @@ contract Jobs is IJobs, Purse, Statements {
         entry.enrolFor = terms.enrolFor;
         entry.trainFor = terms.trainFor;
         entry.challengeFor = terms.challengeFor;
-        emit JobOpened(id, msg.sender, terms.coordinator, terms);
+        emit JobOpened(id, msg.sender, terms.coordinator, terms.spec);
     }
 
     // ------------------------------------------------------------------ taking part
@@ -408,7 +410,11 @@ contract Jobs is IJobs, Purse, Statements {
     // ------------------------------------------------------------------ reading
 
     /// @inheritdoc IJobs
-    function idOf(address buyer, Terms calldata terms) public pure returns (bytes32) {
+    function idOf(address buyer, Terms calldata terms) external pure returns (bytes32) {
+        return _idOf(buyer, terms);
+    }
+
+    function _idOf(address buyer, Terms memory terms) private pure returns (bytes32) {
         return keccak256(abi.encode(buyer, terms));
     }
 

@@ -134,11 +134,6 @@ def unhex(text: str) -> bytes:
     return bytes.fromhex(text.removeprefix("0x"))
 
 
-def address(value: str) -> bytes:
-    """20 bytes from an address as eth_abi gives it."""
-    return unhex(value)
-
-
 @cache
 def _errors() -> Mapping[bytes, tuple[str, tuple[str, ...], tuple[str, ...], tuple[bool, ...]]]:
     builtin: list[Mapping[str, Any]] = [

@@ -11,10 +11,10 @@ from typing import Any, final
 
 from caduceus.crypto import head, sign
 from caduceus.edges.gateway import suite
-from caduceus.edges.gateway.abi import Event, Log, address
+from caduceus.edges.gateway.abi import Event, Log, unhex
 from caduceus.edges.gateway.deployment import Deployment, check
 from caduceus.edges.gateway.node import Node
-from caduceus.errors import PeerFault
+from caduceus.errors import PeerFault, Unavailable
 from caduceus.kinds import Address, Digest, JobId, Role, Seat, Stage, Tokens
 from caduceus.market.ledger import Anchor, Claimed, DatasetEntry, Enrolment, JobEntry, Member, Omission
 
@@ -49,7 +49,7 @@ class GatewayChain:
         ((roles, signer, agreement_key),) = self._node.call(self._at.members, suite.MEMBERS["member"], account)
         if roles == 0:
             return None
-        return Member(account, Role(roles), Address(address(signer)), agreement_key)
+        return Member(account, Role(roles), Address(unhex(signer)), agreement_key)
 
     def dataset(self, dataset: Digest) -> DatasetEntry | None:
         """A data set as it stands, or None."""
@@ -68,7 +68,7 @@ class GatewayChain:
         for log in logs:
             if _is(log, registered):
                 name, steward, commitment, card, terms, budget = registered.read(log)
-                account = Address(address(steward))
+                account = Address(unhex(steward))
                 if suite.dataset_id(account, commitment, card, terms, budget) != name:
                     raise _forged(registered, name)
                 entries.append(DatasetEntry(name, account, commitment, card, terms, budget, name not in gone))
@@ -83,18 +83,19 @@ class GatewayChain:
     def job(self, job: JobId) -> JobEntry | None:
         """A job as it stands, or None."""
         (fields,) = self._node.call(self._at.jobs, suite.JOBS["job"], job)
-        coordinator, stage, deadline, max_rounds, sites, min_sites, buyer, price, token, stake, bond, max_sites = (
-            fields[:12]
-        )
+        coordinator, stage, deadline, max_rounds, sites, min_sites, buyer, price, token, stake, bond = fields[:11]
+        max_sites, *durations = fields[11:15]
+        signer, payout, rolling, claims = fields[17:21]
         if stage == Stage.NONE:
             return None
-        signer, payout, rolling, claims = fields[17:21]
+        limits = (min_sites, max_sites, max_rounds)
+        spec = self._spec(job, buyer, (token, price, coordinator, stake, bond, *limits, *durations))
         return JobEntry(
             id=job,
-            buyer=Address(address(buyer)),
-            coordinator=Address(address(coordinator)),
-            coordinator_signer=Address(address(signer)),
-            token=Address(address(token)),
+            buyer=Address(unhex(buyer)),
+            coordinator=Address(unhex(coordinator)),
+            coordinator_signer=Address(unhex(signer)),
+            token=Address(unhex(token)),
             price=Tokens(price),
             stake=Tokens(stake),
             bond=Tokens(bond),
@@ -108,22 +109,27 @@ class GatewayChain:
             rounds=head.count(rolling),
             claims=Digest(claims),
             payout=Tokens(payout),
-            spec=self._spec(job),
+            spec=spec,
         )
 
-    def _spec(self, job: JobId) -> Digest:
-        """The state keeps no specification's digest, but the job's id commits to it; it never changes."""
+    def _spec(self, job: JobId, buyer: str, terms: tuple[object, ...]) -> Digest:
+        """The state keeps all terms but this digest; the event has it, and the id commits to all of them."""
         if job not in self._specs:
-            ((_, buyer, _, terms),) = self._job_events("JobOpened", job)
-            if suite.job_id(Address(address(buyer)), terms) != job:
+            opened = self._job_events("JobOpened", job)
+            if not opened:
+                raise Unavailable(
+                    f"the node has no log of the opening of job 0x{job.hex()}; ask one that keeps old logs"
+                )
+            spec = opened[0][3]
+            if suite.job_id(buyer, (*terms, spec)) != job:
                 raise _forged(suite.JOB_EVENTS["JobOpened"], job)
-            self._specs[job] = Digest(terms[-1])
+            self._specs[job] = Digest(spec)
         return self._specs[job]
 
     def enrolments(self, job: JobId) -> Sequence[Enrolment]:
         """The job's seats, in their order."""
         return [
-            Enrolment(Seat(seat), Address(address(site)), Digest(dataset), Address(address(signer)), agreement_key)
+            Enrolment(Seat(seat), Address(unhex(site)), Digest(dataset), Address(unhex(signer)), agreement_key)
             for _, seat, site, dataset, signer, agreement_key in self._job_events("SiteEnrolled", job)
         ]
 
@@ -152,7 +158,7 @@ class GatewayChain:
     def claims(self, job: JobId) -> Sequence[Claimed]:
         """What was pulled from the job, in order."""
         return [
-            Claimed(Address(address(account)), Tokens(amount), Tokens(returned))
+            Claimed(Address(unhex(account)), Tokens(amount), Tokens(returned))
             for _, account, amount, returned in self._job_events("Claimed", job)
         ]
 

@@ -38,11 +38,11 @@ def terms_tuple(terms: JobTerms) -> tuple[object, ...]:
     )
 
 
-def job_id(buyer: Address, terms: tuple[object, ...]) -> JobId:
+def job_id(buyer: Address | str, terms: tuple[object, ...]) -> JobId:
     """The id of the job that `buyer` opens with these terms (see `Jobs.idOf`)."""
     return JobId(keccak(encode(("address", _TERMS), (buyer, terms))))
 
 
-def dataset_id(steward: Address, commitment: bytes, card: bytes, terms: bytes, budget_micro: int) -> Digest:
+def dataset_id(steward: Address | str, commitment: bytes, card: bytes, terms: bytes, budget_micro: int) -> Digest:
     """The id of the data set that `steward` registers with these values (see `Datasets.idOf`)."""
     return Digest(keccak(encode(_DATASET, (steward, commitment, card, terms, budget_micro))))
