@@ -73,6 +73,8 @@ def test_an_entry_without_a_name_is_counted_from_one():
 def test_an_unknown_key_in_an_arm_of_a_union_is_compared_with_that_arms_keys():
     message = refusal('title = "oak"\n[fruit]\nkind = "pear"\nstalc = 2.0')
     assert message == "tree.toml: fruit: unknown key 'stalc'; did you mean 'stalk'?"
+    other_arm = refusal('title = "oak"\n[fruit]\nkind = "pear"\nseeds = 2')
+    assert other_arm == "tree.toml: fruit: unknown key 'seeds'; known: kind, stalk"
 
 
 def test_a_value_of_the_wrong_type_is_refused_and_never_converted():

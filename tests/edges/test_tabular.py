@@ -212,6 +212,12 @@ def test_the_first_bad_row_is_named_however_many_there_are(tmp_path: Path):
     assert said == "ward.csv: row 1234, column 'chol': not a number"
 
 
+def test_quoted_line_breaks_are_part_of_a_field_in_a_file_of_any_size(tmp_path: Path):
+    rows = [f'{i % 90},"two\nlines",{i}' for i in range(120_000)]  # more than the parser reads at a time
+    table = read(tmp_path, "\n".join(["x,note,id", *rows]), LAW)
+    np.testing.assert_array_equal(table.column("x"), np.arange(120_000) % 90)
+
+
 def test_rows_are_counted_without_header_skipped_and_blank_lines(tmp_path: Path):
     with_blank = GOOD.replace("\np3", "\n\np3").replace("80.0", "old")
     assert "row 3, column 'age'" in refusal(tmp_path, with_blank)

@@ -154,9 +154,7 @@ def _parse(data: bytes, names: Sequence[str], skip: int, delimiter: str, where: 
             parse_options=pyarrow.csv.ParseOptions(
                 delimiter=delimiter, newlines_in_values=True, invalid_row_handler=note
             ),
-            convert_options=pyarrow.csv.ConvertOptions(
-                column_types={name: pa.string() for name in names}, strings_can_be_null=False
-            ),
+            convert_options=pyarrow.csv.ConvertOptions(column_types={name: pa.string() for name in names}),
         )
     except pa.ArrowInvalid:  # its message quotes the row: not repeated here
         raise Refused(f"{where}: not readable as CSV with the delimiter {delimiter!r}") from None
