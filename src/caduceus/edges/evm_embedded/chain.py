@@ -20,6 +20,7 @@ from caduceus.edges.evm_embedded.history import History, Included
 from caduceus.edges.evm_embedded.machine import Network, State
 from caduceus.edges.evm_embedded.nodes import Nodes
 from caduceus.edges.evm_embedded.pool import Pool
+from caduceus.edges.evm_embedded.seal import remove_seal, write_seal
 from caduceus.edges.evm_embedded.store import Genesis, Store
 from caduceus.edges.evm_embedded.transactions import Transaction, read
 from caduceus.errors import Refused
@@ -45,6 +46,7 @@ class Chain:
         self.automine = True
         self._clock = clock
         self._ahead = 0
+        self._closed = False
         self._next_time: int | None = None
         self._network = Network(self.genesis.chain_id, Nodes(store))
         self._head = self.history.head()
@@ -63,9 +65,20 @@ class Chain:
         return head
 
     def close(self) -> None:
-        """Leave a single file behind; the chain cannot be used afterwards."""
+        """Leave a single file behind, and its seal; the chain cannot be used afterwards."""
         with self.lock:
-            self.store.close()
+            if self._closed:
+                return
+            self._closed = True
+            if not self.store.writable:
+                self.store.close()
+                return
+            head, first = self.head, self.history.known(0)
+            self.store.close(
+                lambda path: write_seal(
+                    path, chain_id=self.chain_id, genesis=first.hash, number=head.header.number, head=head.hash
+                )
+            )
 
     def __enter__(self) -> Chain:
         return self
@@ -81,25 +94,11 @@ class Chain:
 
     def account(self, address: Address, at: Header | None = None) -> Account:
         """An account after a block, by default the newest."""
-        return _account(self.state(at or self.head.header), address)
+        return machine.account(self.state(at or self.head.header), address)
 
     def upcoming(self) -> Header:
         """The block that would come next: what a transaction sent now will see."""
-        parent = self.head
-        return Header(
-            parent=parent.hash,
-            coinbase=blocks.NO_ADDRESS,
-            state_root=parent.header.state_root,
-            transaction_root=blocks.EMPTY_TRIE,
-            receipt_root=blocks.EMPTY_TRIE,
-            bloom=bytes(256),
-            number=parent.header.number + 1,
-            gas_limit=parent.header.gas_limit,
-            gas_used=0,
-            timestamp=self._timestamp(parent.header),
-            extra=b"",
-            base_fee=blocks.next_base_fee(parent.header),
-        )
+        return successor(self.head, self._timestamp(self.head.header))
 
     # ------------------------------------------------------------ sending and mining
 
@@ -181,7 +180,7 @@ class Chain:
             for transaction in candidates:
                 used = receipts[-1].cumulative_gas if receipts else 0
                 try:
-                    sender = _account(state, transaction.call.sender)
+                    sender = machine.account(state, transaction.call.sender)
                     admission.check_inclusion(transaction.call, sender, draft, used)
                 except Refused:
                     continue  # it keeps waiting; `prune` drops it once it can never run
@@ -241,7 +240,10 @@ def open_chain(path: Path, *, clock: UnixClock, chain_id: int | None = None, gen
     Raises Refused, naming the file, if it is missing, no chain file, another network's, or being written by
     another process.
     """
-    return _opened(Store.open(path, writable=True), clock, chain_id, genesis)
+    chain = _opened(Store.open(path, writable=True), clock, chain_id, genesis)
+    remove_seal(path)
+    chain.store.prepare()
+    return chain
 
 
 def read_chain(path: Path, *, chain_id: int | None = None, genesis: bytes | None = None) -> Chain:
@@ -251,6 +253,24 @@ def read_chain(path: Path, *, chain_id: int | None = None, genesis: bytes | None
     """
     store = Store.open(path, writable=False)
     return _opened(store, lambda: 0, chain_id, genesis)
+
+
+def successor(parent: Sealed, timestamp: int) -> Header:
+    """The header of the block after `parent`, before any transaction has run."""
+    return Header(
+        parent=parent.hash,
+        coinbase=blocks.NO_ADDRESS,
+        state_root=parent.header.state_root,
+        transaction_root=blocks.EMPTY_TRIE,
+        receipt_root=blocks.EMPTY_TRIE,
+        bloom=bytes(256),
+        number=parent.header.number + 1,
+        gas_limit=parent.header.gas_limit,
+        gas_used=0,
+        timestamp=timestamp,
+        extra=b"",
+        base_fee=blocks.next_base_fee(parent.header),
+    )
 
 
 def genesis_block(genesis: Genesis, nodes: Nodes) -> Sealed:
@@ -289,12 +309,3 @@ def _opened(store: Store, clock: UnixClock, chain_id: int | None, genesis: bytes
     except BaseException:
         store.close()
         raise
-
-
-def _account(state: State, address: Address) -> Account:
-    code = state.get_code_hash(address)
-    return Account(
-        nonce=state.get_nonce(address),
-        balance=state.get_balance(address),
-        has_code=code != machine.NO_CODE,
-    )

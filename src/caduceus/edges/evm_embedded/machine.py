@@ -17,6 +17,7 @@ from eth_hash.auto import keccak
 from eth_typing import Address, BlockNumber, Hash32
 
 from caduceus.edges.evm_embedded import blocks
+from caduceus.edges.evm_embedded.admission import Account
 from caduceus.edges.evm_embedded.blocks import Header, Log, Receipt
 from caduceus.edges.evm_embedded.nodes import Nodes
 from caduceus.edges.evm_embedded.transactions import Call, Transaction, contract_address
@@ -77,6 +78,16 @@ def state_at(network: Network, header: Header, root: bytes, ancestors: Iterable[
         excess_blob_gas=0,
     )
     return State(network.nodes, context, Hash32(root))
+
+
+def account(state: State, address: Address) -> Account:
+    """An account as admission needs to know it."""
+    code = state.get_code_hash(address)
+    return Account(
+        nonce=state.get_nonce(address),
+        balance=state.get_balance(address),
+        has_code=code != NO_CODE,
+    )
 
 
 def apply(state: State, transaction: Transaction, gas_before: int) -> Receipt:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,7 @@ class Store:
         self.writable = writable
         self._lock = lock
         self._process = os.getpid()
+        self._prepared = path is None
 
     @classmethod
     def create(cls, path: Path | None) -> Store:
@@ -81,13 +82,15 @@ class Store:
             raise Refused(f"{path}: exists already; open it, or choose another file")
         store = cls(_connect(path, "rwc"), path, lock, True)
         store.connection.executescript(f"PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {FORMAT};")
-        _tune(store.connection)
+        store.prepare()
         store.connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
         return store
 
     @classmethod
-    def open(cls, path: Path, *, writable: bool) -> Store:
+    def open(cls, path: Path, *, writable: bool, immutable: bool = False) -> Store:
         """Open an existing chain file; a reader may look while its owner writes.
+
+        immutable  nobody writes it: read the file alone, and leave no file beside it
 
         Raises Refused, naming the file, if it is missing, not a chain file, of another format, or (when
         `writable`) owned by another process.
@@ -96,11 +99,9 @@ class Store:
             raise Refused(f"{path}: there is no such chain file")
         lock = _own(path) if writable else None
         try:
-            connection = _connect(path, "rw" if writable else "ro")
+            connection = _connect(path, "rw" if writable else "ro", immutable)
             try:
                 _check_format(connection, path)
-                if writable:
-                    _tune(connection)
             except BaseException:
                 connection.close()
                 raise
@@ -109,6 +110,13 @@ class Store:
                 _disown(path, lock)
             raise
         return cls(connection, path, lock, writable)
+
+    def prepare(self) -> None:
+        """Get ready to write; until then an opened file is left as it is."""
+        self.connection.execute("PRAGMA journal_mode = WAL")
+        self.connection.execute("PRAGMA synchronous = FULL")  # an acknowledged block survives a power cut too
+        self.connection.execute("PRAGMA cache_size = -16384")
+        self._prepared = True
 
     def genesis(self) -> Genesis:
         """What block 0 was made of.
@@ -132,7 +140,7 @@ class Store:
         Raises Misuse if this store is a reader's, or was opened by the parent of this process;
         Unavailable if the disk refuses, in which case nothing was written.
         """
-        if not self.writable:
+        if not self._prepared:
             raise Misuse(f"{self.name}: opened for reading only")
         if os.getpid() != self._process:
             raise Misuse(f"{self.name}: opened by another process; a fork must open the file itself")
@@ -168,15 +176,23 @@ class Store:
         except sqlite3.DatabaseError as problem:
             raise self._explained(problem) from None
 
-    def close(self) -> None:
-        """Fold the write-ahead log into the file, leave that single file behind, and give up ownership."""
-        if self.writable and self.path is not None and os.getpid() == self._process:
+    def close(self, finish: Callable[[Path], None] | None = None) -> None:
+        """Fold the write-ahead log into the file, leave that single file behind, and give up ownership.
+
+        finish  called with the finished file, while it is still owned
+        """
+        ours = self._prepared and self.path is not None and os.getpid() == self._process
+        if ours:
             self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self.connection.execute("PRAGMA journal_mode = DELETE")
         self.connection.close()
         if self._lock is not None and self.path is not None:
-            _disown(self.path, self._lock)
-            self._lock = None
+            try:
+                if finish is not None and ours:
+                    finish(self.path)
+            finally:
+                _disown(self.path, self._lock)
+                self._lock = None
 
     def _explained(self, problem: sqlite3.DatabaseError) -> Exception:
         if isinstance(problem, sqlite3.OperationalError):
@@ -184,18 +200,12 @@ class Store:
         return Refused(f"{self.name}: damaged ({problem}); audit the file to learn where")
 
 
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    address = f"file:{quote(str(path.absolute()))}?mode={mode}"
+def _connect(path: Path, mode: str, immutable: bool = False) -> sqlite3.Connection:
+    address = f"file:{quote(str(path.absolute()))}?mode={mode}" + ("&immutable=1" if immutable else "")
     try:
         return sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False, timeout=5)
     except sqlite3.OperationalError as problem:
         raise Unavailable(f"{path}: cannot be opened ({problem}); check the folder and its permissions") from None
-
-
-def _tune(connection: sqlite3.Connection) -> None:
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")  # an acknowledged block survives a power cut too
-    connection.execute("PRAGMA cache_size = -16384")
 
 
 def _check_format(connection: sqlite3.Connection, path: Path) -> None:
