@@ -1,0 +1,100 @@
+"""Anchors rounds on the chain beside the training, in order, whatever the chain's mood.
+
+Training never waits for a block: a round is handed over and the next one begins. A chain that does not
+answer is asked again, and what it missed is back-filled in one transaction. What the chain has is looked
+up before anything is sent, so no round is anchored twice.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Self
+
+from caduceus.errors import Unavailable, Uncertain
+from caduceus.kinds import JobId
+from caduceus.ports import Anchor, Chain, Sent, Wallet
+
+OnSent = Callable[[Sent, Sequence[Anchor]], None]
+
+
+class Anchoring:
+    """A queue of rounds and one thread that anchors them.
+
+    rounds   what has been done so far, oldest first; the chain may have less
+    patience seconds between two tries at a chain that does not answer
+    """
+
+    def __init__(
+        self,
+        chain: Chain,
+        wallet: Wallet,
+        job: JobId,
+        rounds: Sequence[Anchor],
+        *,
+        on_sent: OnSent,
+        patience: float = 2.0,
+    ) -> None:
+        self._chain, self._wallet, self._job = chain, wallet, job
+        self._rounds = list(rounds)
+        self._on_sent = on_sent
+        self._patience = patience
+        self._changed = threading.Condition()
+        self._closing = False
+        self._problem: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="anchoring", daemon=True)
+
+    def add(self, anchor: Anchor) -> None:
+        """Hand over the next round; raises what ended the anchoring, if something did."""
+        self._raise()
+        with self._changed:
+            self._rounds.append(anchor)
+            self._changed.notify()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Wait until the chain has every round; after an error, stop at once."""
+        with self._changed:
+            self._closing = True
+            if kind is not None:
+                self._rounds.clear()
+            self._changed.notify()
+        self._thread.join()
+        if kind is None:
+            self._raise()
+
+    def _raise(self) -> None:
+        if self._problem is not None:
+            raise self._problem
+
+    def _run(self) -> None:
+        try:
+            entry = self._chain.job(self._job)
+            known = entry.rounds if entry is not None else 0
+            while (missing := self._missing(known)) is not None:
+                known = self._send(missing, known)
+        except BaseException as problem:  # noqa: BLE001  (handed to the thread that waits, which raises it)
+            self._problem = problem
+
+    def _missing(self, known: int) -> list[Anchor] | None:
+        """The rounds that the chain lacks, once there are any; None when all is done."""
+        with self._changed:
+            while len(self._rounds) <= known and not self._closing:
+                self._changed.wait()
+            return self._rounds[known:] or None
+
+    def _send(self, missing: list[Anchor], known: int) -> int:
+        try:
+            self._on_sent(self._wallet.anchor(self._job, missing), missing)
+            return known + len(missing)
+        except (Unavailable, Uncertain):
+            with self._changed:
+                self._changed.wait(self._patience)
+            try:
+                entry = self._chain.job(self._job)
+            except Unavailable:
+                return known
+            return entry.rounds if entry is not None else known

@@ -1,0 +1,1 @@
+"""What parties say to one another, without I/O: events in, events out."""
