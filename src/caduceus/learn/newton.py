@@ -2,7 +2,8 @@
 
 Per fit, each site sends its gradient, the upper triangle of its Hessian, and its loss at the public trial
 weights. Newton's step on their sums is Newton's step on the pooled rows. A step that makes the objective worse
-is halved, so the objective never rises; logistic loss with a ridge is convex, so this converges from anywhere.
+is halved, so the objective never rises; logistic loss with a ridge is convex, so this converges from anywhere. If
+halving does not help either, some sum was wrong, and the next round starts again from the best weights.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from caduceus.learn.state import Moments, Newton
 
 S = TypeVar("S", bound=np.generic)
 
-HALVINGS_LIMIT = 30
-"""A step that helps at no length down to 2^-30 is rounding: the fit is where it can get."""
+HALVINGS_LIMIT = 8
+"""A step that does not help at 2^-8 of its length was made of a sum that was not what it seemed: look again."""
 
 
 def start(moments: Moments) -> Newton:
@@ -117,19 +118,21 @@ def combine(newton: Newton, model: Logistic, total: Floats) -> Newton:
     step[better] = _steps(gradient[better], model.C * blocks[better, columns:-1])
     small = np.abs(step).max(axis=1) < model.tolerance
     halvings = np.where(better, 0, newton.halvings[active] + 1)
-    ended = np.where(better, small, halvings > HALVINGS_LIMIT)
+    lost = halvings > HALVINGS_LIMIT
     weights = np.where(better[:, None], trial, newton.weights[active])
     following = np.where(better[:, None], trial - step, (weights + trial) / 2)
+    following = np.where(lost[:, None], weights, following)
+    kept = np.where(lost, np.inf, newton.objective[active])
     last = newton.rounds + 1 >= model.max_rounds
     # A converged fit takes its last small step; so does one that runs out of rounds right after a good step.
     weights = np.where((better & (small | last))[:, None], following, weights)
     return Newton(
         weights=_put(newton.weights, active, weights),
         trial=_put(newton.trial, active, following),
-        objective=_put(newton.objective, active, np.where(better, objective, newton.objective[active])),
+        objective=_put(newton.objective, active, np.where(better, objective, kept)),
         rows=rows,
-        active=_put(newton.active, active, ~ended),
-        halvings=_put(newton.halvings, active, halvings),
+        active=_put(newton.active, active, ~(better & small)),
+        halvings=_put(newton.halvings, active, np.where(lost, 0, halvings)),
         rounds=newton.rounds + 1,
     )
 
