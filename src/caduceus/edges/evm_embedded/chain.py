@@ -23,7 +23,7 @@ from caduceus.edges.evm_embedded.pool import Pool
 from caduceus.edges.evm_embedded.seal import remove_seal, write_seal
 from caduceus.edges.evm_embedded.store import Genesis, Store
 from caduceus.edges.evm_embedded.transactions import Transaction, read
-from caduceus.errors import Refused
+from caduceus.errors import Refused, Unavailable
 
 GAS_LIMIT = 30_000_000
 
@@ -115,11 +115,14 @@ class Chain:
             self._admit(transaction)
             self.pool.add(transaction)
             if self.automine:
-                sender = transaction.call.sender
-                while (ready := self.pool.next_of(sender, self.account(sender).nonce)) is not None:
-                    self._mine([ready])
-                    if ready.hash in self.pool:
-                        break  # it cannot be paid for any more; it waits until it can
+                try:
+                    self._mine_ready(transaction.call.sender)
+                except BaseException as problem:
+                    if transaction.hash in self.pool:
+                        self.pool.remove(transaction)  # nothing happened, so it may be sent again
+                        raise
+                    if not isinstance(problem, Unavailable):  # a later one of the sender's could not be mined
+                        raise
             return transaction.hash
 
     def send_many(self, raws: Sequence[bytes]) -> list[bytes]:
@@ -159,6 +162,12 @@ class Chain:
             if timestamp <= self.head.header.timestamp:
                 raise Refused(f"timestamp {timestamp} is not after the head's, {self.head.header.timestamp}")
             self._next_time = timestamp
+
+    def _mine_ready(self, sender: Address) -> None:
+        while (ready := self.pool.next_of(sender, self.account(sender).nonce)) is not None:
+            self._mine([ready])
+            if ready.hash in self.pool:
+                break  # it cannot be paid for any more; it waits until it can
 
     def _timestamp(self, parent: Header) -> int:
         wanted = self._next_time if self._next_time is not None else self._clock() + self._ahead
@@ -218,6 +227,8 @@ def create(
     """
     store = Store.create(path)
     try:
+        if path is not None:
+            remove_seal(path)
         genesis = Genesis(chain_id, clock(), gas_limit, tuple(sorted(balances.items())))
         nodes = Nodes(store)
         sealed = genesis_block(genesis, nodes)
@@ -286,7 +297,7 @@ def genesis_block(genesis: Genesis, nodes: Nodes) -> Sealed:
         gas_limit=genesis.gas_limit,
         gas_used=0,
         timestamp=genesis.timestamp,
-        extra=b"",
+        extra=f"caduceus chain {genesis.chain_id}".encode()[:32],  # two networks never share a genesis hash
         base_fee=blocks.INITIAL_BASE_FEE,
     )
     state = machine.state_at(Network(genesis.chain_id, nodes), draft, blocks.EMPTY_TRIE, ())

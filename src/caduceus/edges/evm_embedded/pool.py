@@ -45,7 +45,7 @@ class Pool:
             ):
                 if fee * 100 < old * (100 + _BUMP):
                     raise Refused("replacement transaction underpriced")
-            self._remove(other)
+            self.remove(other)
         self._by_place[place] = transaction
         self._by_hash[transaction.hash] = transaction
 
@@ -67,11 +67,12 @@ class Pool:
     def prune(self, included: Iterable[Transaction], nonce_of: Callable[[Address], int]) -> None:
         """Forget what was included, and what can never run because its nonce is used up."""
         for transaction in included:
-            self._remove(transaction)
+            self.remove(transaction)
         for transaction in list(self._by_hash.values()):
             if transaction.call.nonce < nonce_of(transaction.call.sender):
-                self._remove(transaction)
+                self.remove(transaction)
 
-    def _remove(self, transaction: Transaction) -> None:
+    def remove(self, transaction: Transaction) -> None:
+        """Forget a transaction, if it waits."""
         if self._by_hash.pop(transaction.hash, None) is not None:
             del self._by_place[(transaction.call.sender, transaction.call.nonce)]

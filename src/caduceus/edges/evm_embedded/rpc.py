@@ -171,6 +171,9 @@ class Node:
     # ------------------------------------------------------------ blocks and transactions
 
     def _block(self, block: Json, full: Json = False) -> Json:
+        if block == "pending":
+            upcoming = blocks.seal(self.chain.upcoming())
+            return render.block(upcoming, [], full=False) | {"hash": None, "nonce": None}
         sealed = self._sealed(block)
         if sealed is None:
             return None

@@ -77,9 +77,11 @@ class Store:
             store.connection.executescript(_SCHEMA)
             return store
         lock = _own(path)
-        if path.exists():
-            _disown(path, lock)
-            raise Refused(f"{path}: exists already; open it, or choose another file")
+        for name in (path, *_companions(path)):
+            if name.exists():
+                _disown(path, lock)
+                told = "exists already; open it" if name == path else "is left from an earlier chain; remove it"
+                raise Refused(f"{name} {told}, or choose another file")
         store = cls(_connect(path, "rwc"), path, lock, True)
         store.connection.executescript(f"PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {FORMAT};")
         store.prepare()
@@ -240,6 +242,11 @@ def _own(path: Path) -> int:
 def _disown(path: Path, lock: int) -> None:
     _lock_name(path).unlink(missing_ok=True)
     os.close(lock)
+
+
+def _companions(path: Path) -> tuple[Path, Path]:
+    """Where SQLite keeps changes that are not in the file yet; left behind, they would flow into a new one."""
+    return path.with_name(path.name + "-wal"), path.with_name(path.name + "-journal")
 
 
 def _lock_name(path: Path) -> Path:
