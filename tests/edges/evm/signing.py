@@ -7,6 +7,7 @@ from typing import Any
 
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
+from eth_utils import to_checksum_address
 
 from caduceus.edges.rpc import Request
 
@@ -63,8 +64,6 @@ class Sender:
 
     def deploy(self, creation: bytes) -> str:
         """The address of a new contract, checksummed as the signing library wants it."""
-        from eth_utils import to_checksum_address
-
         receipt = self.send(data="0x" + creation.hex(), gas=3_000_000)
         assert receipt["status"] == "0x1"
         return to_checksum_address(receipt["contractAddress"])

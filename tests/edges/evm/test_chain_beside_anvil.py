@@ -6,6 +6,7 @@ import random
 from typing import Any
 
 import pytest
+from eth_utils import to_checksum_address
 from programs import (
     BURN,
     ECHO_SHA256,
@@ -68,8 +69,6 @@ class Both:
 
     def deploy(self, runtime: bytes) -> str:
         """Deploy to both."""
-        from eth_utils import to_checksum_address
-
         receipt = self.send(data=deployment(runtime), gas=3_000_000)
         assert receipt["status"] == "0x1"
         return to_checksum_address(receipt["contractAddress"])
