@@ -2,6 +2,9 @@
 //
 //     node build.mjs [--out FOLDER]
 //
+// writes to FOLDER/src what the package ships and to FOLDER/test what only tests use; without --out, to
+// src/caduceus/contracts/artifacts and tests/contracts/artifacts.
+//
 // The output depends on the sources, the compiler and the settings below, and on nothing else of the machine:
 // no paths, no times, no metadata hash. A test compares a fresh build with the committed artifacts byte for byte.
 import { createHash } from "node:crypto";
@@ -11,7 +14,15 @@ import { fileURLToPath } from "node:url";
 import solc from "solc";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
-const NAMES = ["Datasets", "DemoToken", "Jobs", "Members"];
+const ROOT = join(HERE, "..");
+const SUITES = [
+  { folder: "src", names: ["Datasets", "DemoToken", "Jobs", "Members"], home: "src/caduceus/contracts/artifacts" },
+  {
+    folder: "test",
+    names: ["CallingToken", "FalseToken", "FeeToken", "LyingToken", "Wallet"],
+    home: "tests/contracts/artifacts",
+  },
+];
 const SETTINGS = {
   evmVersion: "prague",
   viaIR: true,
@@ -74,17 +85,18 @@ function artifact(name, contract) {
   };
 }
 
-/** Write the artifacts of `names` into an emptied folder. */
+/** Write the artifacts of `names`, found in any file of `folder`, into an emptied folder. */
 function write(out, folder, names) {
-  const contracts = compile(sources(folder));
+  const contracts = Object.assign({}, ...Object.values(compile(sources(folder))));
   rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true });
   for (const name of names) {
-    const tree = artifact(name, contracts[`${folder}/${name}.sol`][name]);
+    const tree = artifact(name, contracts[name]);
     writeFileSync(join(out, `${name}.json`), `${JSON.stringify(tree, null, 1)}\n`);
   }
 }
 
 const flag = process.argv.indexOf("--out");
-const out = flag < 0 ? join(HERE, "..", "src", "caduceus", "contracts", "artifacts") : process.argv[flag + 1];
-write(out, "src", NAMES);
+for (const { folder, names, home } of SUITES) {
+  write(flag < 0 ? join(ROOT, home) : join(process.argv[flag + 1], folder), folder, names);
+}

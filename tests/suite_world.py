@@ -7,15 +7,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from itertools import count
+from typing import Any
 
 import pytest
-from anvil_node import AnvilNode
 
+from anvil_node import AnvilNode, command, running
 from caduceus.crypto import head, merkle, sign
 from caduceus.edges.evm_embedded import Node as EmbeddedNode
 from caduceus.edges.evm_embedded import create
 from caduceus.edges.gateway import Account, Deployment, GatewayChain, GatewayWallet, Node, Reverted, deploy, suite
-from caduceus.edges.rpc import Request
+from caduceus.edges.gateway.abi import Function
 from caduceus.kinds import Address, Digest, JobId, Role, Seat, Tokens
 from caduceus.market.ledger import Anchor, JobTerms
 from caduceus.ports import Sent
@@ -25,6 +26,17 @@ START = 1_800_000_000
 SUPPLY = 10**15
 PURSE = Tokens(10**9)
 """What each party starts with, in the demo token."""
+
+FUNDED = (
+    "treasury",
+    "buyer",
+    "coordinator",
+    "stranger",
+    "newcomer",
+    "specialist",
+    *(f"site-{seat}" for seat in range(8)),
+)
+"""Whose accounts can pay for gas."""
 
 _ETHER = 10**18
 _ALL = Role.STEWARD | Role.BUYER | Role.COORDINATOR
@@ -149,7 +161,7 @@ class Play:
     leaves: list[list[bytes]] = field(default_factory=list)
     """The data of each anchored round's leaves, by seat; empty bytes where a seat sent nothing."""
     signatures: dict[tuple[int, int], bytes] = field(default_factory=dict)
-    id: JobId = JobId(b"")
+    id: JobId = field(default=JobId(b""))
 
     @property
     def buyer(self) -> Party:
@@ -288,12 +300,42 @@ def refused(name: str, *values: object) -> Iterator[None]:
         assert shown == tuple(_plain(value) for value in values)
 
 
+def call(world: World, function: Function, *arguments: object) -> tuple[Any, ...]:
+    """What a view of the suite says; the function's name tells whose it is."""
+    owner = function.name.partition(".")[0]
+    places = {
+        "Members": world.deployment.members,
+        "Datasets": world.deployment.datasets,
+        "Jobs": world.deployment.jobs,
+        "DemoToken": world.deployment.token,
+    }
+    return world.node.call(places[owner], function, *arguments)
+
+
 def embedded_world(*names: str) -> World:
     """A world on the chain in this process; accounts of any of `names` are funded besides the usual ones."""
-    usual = ["treasury", "buyer", "coordinator", *(f"site-{seat}" for seat in range(8))]
-    balances = {sign.Signer(key_of(name)).address: 1000 * _ETHER for name in [*usual, *names]}
+    balances = {sign.Signer(key_of(name)).address: 1000 * _ETHER for name in [*FUNDED, *names]}
     chain = create(None, chain_id=CHAIN_ID, balances=balances, clock=lambda: START)
     return World(Node(EmbeddedNode(chain).request), "embedded")
+
+
+def anvil_world(anvil: AnvilNode) -> World:
+    """A world on a node that somebody else wrote."""
+    for name in FUNDED:
+        anvil.fund(sign.Signer(key_of(name)).address, 1000 * _ETHER)
+    return World(Node(anvil.node.request), "anvil")
+
+
+@pytest.fixture(scope="session", params=["embedded", pytest.param("anvil", marks=pytest.mark.anvil)])
+def world(request: pytest.FixtureRequest) -> Iterator[World]:
+    """The suite on the embedded chain, and again on a real node."""
+    if request.param == "embedded":
+        yield embedded_world()
+        return
+    if command() is None:
+        pytest.skip("anvil is not installed: run `npm ci` in contracts/, or set CADUCEUS_ANVIL")
+    with running() as anvil:
+        yield anvil_world(anvil)
 
 
 def _plain(value: object) -> object:
