@@ -25,7 +25,8 @@ GAS_LIMIT = 10_000_000
 """What an account that does not estimate allows a transaction; what is not used is not paid."""
 
 _MARGIN = 5, 4
-_POLL_SECONDS = 0.25
+_POLL_SECONDS = 0.002, 1.0
+"""First and longest pause between two looks for a receipt; each is twice the one before."""
 
 
 @final
@@ -161,6 +162,7 @@ class Account:
 def _until(look: Callable[[], dict[str, Any] | None], patience: float) -> dict[str, Any] | None:
     """The first answer that is not None within `patience` seconds; a node that does not answer is asked again."""
     end = time.monotonic() + patience
+    pause, longest = _POLL_SECONDS
     while True:
         try:
             found = look()
@@ -168,7 +170,8 @@ def _until(look: Callable[[], dict[str, Any] | None], patience: float) -> dict[s
             found = None
         if found is not None or time.monotonic() >= end:
             return found
-        time.sleep(_POLL_SECONDS)
+        time.sleep(pause)
+        pause = min(2 * pause, longest)
 
 
 def _hex(data: bytes) -> str:
