@@ -1,7 +1,7 @@
 """Signing transactions and seeing them through.
 
 A transaction is refused (by the node or by a contract), or included, or its fate is unknown; the caller
-learns which. Nonces are counted here, so one account is driven by one `Account` at a time.
+learns which.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Account:
         self._estimate = estimate
         self._patience = patience
         self._lock = threading.Lock()
-        self._nonce: int | None = None
+        self._next = 0
         self._chain_id: int | None = None
         self._tip: int | None = None
 
@@ -84,7 +84,7 @@ class Account:
             try:
                 name = self._submit(to, data, gas, what)
             except (RpcError, Unavailable, Uncertain):
-                self._nonce = None  # what the node counts is asked again before the next one
+                self._next = 0  # it may not have gone out: only what the node counts is certain
                 raise
         receipt = self._await(name, what)
         if int(receipt["status"], 16) != 1:
@@ -101,7 +101,8 @@ class Account:
         return estimate * _MARGIN[0] // _MARGIN[1]
 
     def _submit(self, to: bytes, data: bytes, gas: int, what: str) -> str:
-        raw = self._sign(to, data, gas)
+        nonce = self._nonce()
+        raw = self._sign(nonce, to, data, gas)
         name = _hex(keccak(raw))
         try:
             self.node.request("eth_sendRawTransaction", [_hex(raw)])
@@ -111,22 +112,24 @@ class Account:
                     f"{what}: sent as {name}, and the node has not said whether it took it; "
                     "look on the chain before repeating it"
                 ) from None
-        assert self._nonce is not None
-        self._nonce += 1
+        self._next = nonce + 1
         return name
 
-    def _sign(self, to: bytes, data: bytes, gas: int) -> bytes:
-        """An EIP-1559 transaction of type 2, with the next nonce."""
+    def _nonce(self) -> int:
+        """What the node counts, unless one behind a balancer has not heard of our last transaction yet."""
+        counted = int(self.node.request("eth_getTransactionCount", [_hex(self.address), "pending"]), 16)
+        return max(counted, self._next)
+
+    def _sign(self, nonce: int, to: bytes, data: bytes, gas: int) -> bytes:
+        """A transaction of type 2 (EIP-1559)."""
         request = self.node.request
         if self._chain_id is None:
             self._chain_id = self.node.chain_id()
         if self._tip is None:
             self._tip = int(request("eth_maxPriorityFeePerGas", []), 16)
-        if self._nonce is None:
-            self._nonce = int(request("eth_getTransactionCount", [_hex(self.address), "pending"]), 16)
         # Twice the base fee outlasts six full blocks in a row, each of which raises it by an eighth.
         fee = 2 * int(self.node.newest()["baseFeePerGas"], 16) + self._tip
-        body: list[Any] = [self._chain_id, self._nonce, self._tip, fee, gas, to, 0, data, []]
+        body: list[Any] = [self._chain_id, nonce, self._tip, fee, gas, to, 0, data, []]
         signature = self._signer.sign(keccak(b"\x02" + rlp.encode(body)))
         r, s = int.from_bytes(signature[:32]), int.from_bytes(signature[32:64])
         return bytes(b"\x02" + rlp.encode([*body, signature[64] - 27, r, s]))
