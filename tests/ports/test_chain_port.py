@@ -7,6 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 import pytest
+from eth_abi.abi import encode
 
 from caduceus import canon
 from caduceus.contracts import load
