@@ -103,6 +103,18 @@ def tag_of(kind: type[Any]) -> str:
         raise Misuse(f"{kind.__name__} is not a record") from None
 
 
+def peek_tag(data: bytes) -> str | None:
+    """The tag at the head of a record's bytes, the rest unread; None if there is none. For routing only."""
+    at = data[:1] and (1 if data[0] < 0x98 else 2)  # an array of up to 23 items, or of up to 255
+    if not at or data[0] >> 5 != 4 or len(data) <= at or not 0x60 <= data[at] <= 0x78:
+        return None
+    start, size = (at + 1, data[at] - 0x60) if data[at] < 0x78 else (at + 2, data[at + 1] if len(data) > at + 1 else 0)
+    try:
+        return data[start : start + size].decode()
+    except UnicodeDecodeError:
+        return None
+
+
 def digest(value: object) -> Digest:
     """SHA-256 of a record's canonical bytes."""
     return Digest(sha256(pack(value)).digest())

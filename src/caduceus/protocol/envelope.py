@@ -1,0 +1,86 @@
+"""Signed messages: who says it, what, and a signature that a stranger can check."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from caduceus import canon
+from caduceus.crypto import sign
+from caduceus.crypto.sign import Signer, Statement
+from caduceus.errors import PeerFault, Refused
+from caduceus.kinds import Address
+
+T = TypeVar("T")
+
+SCHEME = "eip712-secp256k1"
+"""The one signature scheme so far; its name travels with every signature."""
+
+
+@canon.record("signed/1")
+class Signed:
+    """A record and its sender's signature.
+
+    body       canonical bytes of the record, whose tag says what it is
+    scheme     names the signature's algorithm
+    signature  EIP-712 `Statement` over the SHA-256 of `body`; for uploads `Upload`, which contracts can check
+    """
+
+    body: bytes
+    scheme: str
+    signature: bytes
+
+
+def sign_record(signer: Signer, domain: bytes, record: object) -> bytes:
+    """A record, signed as a statement, as bytes to send."""
+    body = canon.pack(record)
+    struct = Statement(canon.digest_bytes(body))
+    return canon.pack(Signed(body, SCHEME, signer.sign(sign.digest(domain, struct))))
+
+
+def read_signed(kind: type[T], data: bytes, *, signer: Address, domain: bytes, who: str) -> T:
+    """A record that `who` signed as a statement.
+
+    signer  address of the key that must have signed
+    who     the sender's name, for the fault
+
+    Raises PeerFault if the bytes are malformed, another record, or not signed by that key.
+    """
+    signed = open_envelope(data, who=who)
+    struct = Statement(canon.digest_bytes(signed.body))
+    if not sign.verify(signer, sign.digest(domain, struct), signed.signature):
+        raise PeerFault(who, "sent a message that is not signed by its registered signer", evidence=data)
+    return read_body(kind, signed, data, who=who)
+
+
+def open_envelope(data: bytes, *, who: str) -> Signed:
+    """The envelope, its signature not yet checked.
+
+    Raises PeerFault if it is malformed or of an unknown scheme.
+    """
+    try:
+        signed = canon.unpack(Signed, data)
+    except Refused as problem:
+        raise PeerFault(who, f"sent something unreadable: {problem}", evidence=data) from None
+    if signed.scheme != SCHEME:
+        raise PeerFault(who, f"signed with an unknown scheme {signed.scheme[:40]!r}", evidence=data)
+    return signed
+
+
+def read_body(kind: type[T], signed: Signed, data: bytes, *, who: str) -> T:
+    """The record in an envelope.
+
+    Raises PeerFault if it is malformed or another kind of record.
+    """
+    try:
+        return canon.unpack(kind, signed.body)
+    except Refused as problem:
+        raise PeerFault(who, f"sent something else than was due: {problem}", evidence=data) from None
+
+
+def kind_of(data: bytes) -> str | None:
+    """The tag of the record in an envelope, unchecked; None if there is none. For routing, never for trust."""
+    try:
+        body = canon.unpack(Signed, data).body
+    except Refused:
+        return None
+    return canon.peek_tag(body)
