@@ -136,13 +136,18 @@ def write(
 ) -> None:
     """Put a block's rows into an open SQLite transaction."""
     number = sealed.header.number
-    connection.executemany("INSERT OR IGNORE INTO nodes VALUES (?, ?)", nodes)
+    write_nodes(connection, nodes)
     connection.execute("INSERT INTO blocks VALUES (?, ?, ?)", (number, sealed.hash, sealed.header.encode()))
     connection.executemany(
         "INSERT INTO transactions VALUES (?, ?, ?, ?, ?, ?)",
         [(t.block, t.position, t.hash, t.sender, t.raw, t.receipt.encode()) for t in transactions],
     )
     connection.executemany("INSERT INTO logs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", log_rows(number, transactions))
+
+
+def write_nodes(connection: Connection, nodes: Iterable[tuple[bytes, bytes]]) -> None:
+    """Put state nodes into an open SQLite transaction; those that are there already stay."""
+    connection.executemany("INSERT OR IGNORE INTO nodes VALUES (?, ?)", nodes)
 
 
 def log_rows(number: int, transactions: Sequence[Included]) -> list[tuple[object, ...]]:

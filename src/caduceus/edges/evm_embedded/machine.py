@@ -7,23 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
-from eth.abc import ComputationAPI
+from eth.abc import AtomicDatabaseAPI, ComputationAPI
+from eth.typing import JournalDBCheckpoint
 from eth.vm.execution_context import ExecutionContext
 from eth.vm.forks.prague.state import PragueState, PragueTransactionExecutor
 from eth.vm.message import Message
-from eth_hash.auto import keccak
 from eth_typing import Address, BlockNumber, Hash32
 
 from caduceus.edges.evm_embedded import blocks
+from caduceus.edges.evm_embedded.accounts import NO_CODE, Accounts
 from caduceus.edges.evm_embedded.admission import Account
 from caduceus.edges.evm_embedded.blocks import Header, Log, Receipt
 from caduceus.edges.evm_embedded.nodes import Nodes
 from caduceus.edges.evm_embedded.transactions import Call, Transaction, contract_address
 
 CREATE = Address(b"")
-NO_CODE = keccak(b"")
 
 
 class Executor(PragueTransactionExecutor):
@@ -50,9 +50,37 @@ class State(PragueState):
     """py-evm's Prague state on a genesis that deploys no system contracts."""
 
     transaction_executor_class = Executor
+    account_db_class = Accounts
+    _account_db: Accounts
 
     def set_system_contracts(self) -> None:
         """Nothing to set: this chain has no beacon chain whose roots a contract could serve."""
+
+    # Transient storage shares the accounts' undo, instead of a journal of its own.
+
+    def snapshot(self) -> tuple[Hash32, JournalDBCheckpoint]:
+        """Mark a point to which `revert` can go back."""
+        return self._account_db.state_root, self._account_db.record()
+
+    def revert(self, snapshot: tuple[Hash32, JournalDBCheckpoint]) -> None:
+        """Undo every change since the mark."""
+        self._account_db.discard(snapshot[1])
+
+    def commit(self, snapshot: tuple[Hash32, JournalDBCheckpoint]) -> None:
+        """Keep every change since the mark."""
+        self._account_db.commit(snapshot[1])
+
+    def get_transient_storage(self, address: Address, slot: int) -> bytes:
+        """A value that lives as long as the transaction."""
+        return self._account_db.get_transient(address, slot)
+
+    def set_transient_storage(self, address: Address, slot: int, value: bytes) -> None:
+        """Set a value that lives as long as the transaction."""
+        self._account_db.set_transient(address, slot, value)
+
+    def clear_transient_storage(self) -> None:
+        """The transaction is over."""
+        self._account_db.clear_transient()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +105,7 @@ def state_at(network: Network, header: Header, root: bytes, ancestors: Iterable[
         base_fee_per_gas=header.base_fee,
         excess_blob_gas=0,
     )
-    return State(network.nodes, context, Hash32(root))
+    return State(cast(AtomicDatabaseAPI, network.nodes), context, Hash32(root))
 
 
 def account(state: State, address: Address) -> Account:

@@ -1,24 +1,26 @@
-"""State nodes and contract code by the keccak of their bytes: the database that py-evm reads and writes."""
+"""State nodes and contract code by the keccak of their bytes: reads go through, writes wait for their block."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
+from typing import TypeVar
 
-from eth.db.backends.base import BaseAtomicDB
+from eth_hash.auto import keccak
 
+from caduceus.edges.evm_embedded import wire
 from caduceus.edges.evm_embedded.store import Store
-from caduceus.errors import Misuse
 
-_CACHED = 100_000
+_CACHED = 50_000
+_T = TypeVar("_T")
 
 
-class Nodes(BaseAtomicDB):
-    """py-evm's view of a store: reads go through, writes wait in `pending` for the block's transaction."""
+class Nodes:
+    """A store's nodes. New ones are pending until the block's transaction has made them durable."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._cache: dict[bytes, bytes] = {}
+        self._decoded: dict[bytes, Sequence[wire.Item]] = {}
         self.pending: dict[bytes, bytes] = {}
 
     def __getitem__(self, key: bytes) -> bytes:
@@ -27,39 +29,45 @@ class Nodes(BaseAtomicDB):
             row = self._store.read_one("SELECT node FROM nodes WHERE hash = ?", (key,))
             if row is None:
                 raise KeyError(key)
-            node = self._keep(key, row[0])
+            node = row[0]
+            _room(self._cache)[key] = node
         return node
 
-    def __setitem__(self, key: bytes, value: bytes) -> None:
-        self.pending[key] = value
+    def node(self, key: bytes) -> Sequence[wire.Item]:
+        """A trie node, read; not to be changed.
 
-    def __delitem__(self, key: bytes) -> None:
-        raise Misuse("chain: state nodes are never deleted, history keeps them all")
+        Raises KeyError if it is not there.
+        """
+        decoded = self._decoded.get(key)
+        if decoded is None:
+            decoded = wire.as_list(wire.decode(self[key]), "state node")
+            _room(self._decoded)[key] = decoded
+        return decoded
 
-    def _exists(self, key: bytes) -> bool:
-        try:
-            self[key]
-        except KeyError:
-            return False
-        return True
+    def add(self, data: bytes, decoded: Sequence[wire.Item] | None = None) -> bytes:
+        """Make bytes pending; returns their hash.
 
-    @contextmanager
-    def atomic_batch(self) -> Iterator[Nodes]:  # type: ignore[override]
-        """All writes are one batch: they become durable with the block, or are dropped with it."""
-        yield self
+        decoded  what they decode to, if they are a trie node
+        """
+        key = keccak(data)
+        self.pending[key] = data
+        if decoded is not None:
+            _room(self._decoded)[key] = decoded
+        return key
 
     def settle(self) -> None:
         """What was pending is durable now."""
-        for key, node in self.pending.items():
-            self._keep(key, node)
+        _room(self._cache).update(self.pending)
         self.pending = {}
 
     def drop(self) -> None:
         """Forget what waits to be written."""
-        self.pending = {}
+        if self.pending:
+            self.pending = {}
+            self._decoded.clear()
 
-    def _keep(self, key: bytes, node: bytes) -> bytes:
-        if len(self._cache) >= _CACHED:
-            self._cache.clear()
-        self._cache[key] = node
-        return node
+
+def _room(cache: dict[bytes, _T]) -> dict[bytes, _T]:
+    if len(cache) >= _CACHED:
+        cache.clear()
+    return cache

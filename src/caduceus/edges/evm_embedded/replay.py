@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from caduceus.edges.evm_embedded import admission, blocks, machine
+from caduceus.edges.evm_embedded import admission, blocks, history, machine
 from caduceus.edges.evm_embedded.admission import Account
 from caduceus.edges.evm_embedded.blocks import Header, Receipt, Sealed
 from caduceus.edges.evm_embedded.chain import genesis_block, successor
@@ -65,6 +65,8 @@ def _replay(store: Store) -> Replayed:
             else:
                 draft = successor(parent, recorded.header.timestamp)
                 header = _execute(Network(genesis.chain_id, nodes), draft, parent, chosen, hashes)
+            with memory.transaction() as connection:
+                history.write_nodes(connection, nodes.pending.items())
             nodes.settle()
             parent = blocks.seal(header)
             if parent.hash != recorded.hash:
