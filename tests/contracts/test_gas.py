@@ -1,0 +1,51 @@
+"""What transactions cost is written down, stays within the limits, and does not drift unseen."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def gas() -> ModuleType:
+    """bench/gas.py."""
+    spec = importlib.util.spec_from_file_location("bench_gas", Path(__file__).parents[2] / "bench" / "gas.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_committed_figures_keep_the_promised_limits(gas: ModuleType) -> None:
+    table = gas.committed()
+    anchors = {table[f"Jobs.anchor, {when}, {sites} sites"] for when in ("first", "later") for sites in (4, 466)}
+    assert max(anchors) <= 35_000
+    for when in ("first", "later"):
+        assert table[f"Jobs.anchor, {when}, 4 sites"] == table[f"Jobs.anchor, {when}, 466 sites"]
+    assert table["Datasets.register, later"] <= 125_000
+    assert table["Jobs.openAndFund"] <= 145_000
+
+
+def test_the_figures_for_a_small_roster_are_the_committed_ones(gas: ModuleType) -> None:
+    known = {what: cost for what, cost in gas.committed().items() if "466 sites" not in what}
+    assert gas.differences(gas.measure([4]), known) == []
+
+
+@pytest.mark.slow
+def test_the_figures_for_every_roster_are_the_committed_ones(gas: ModuleType) -> None:
+    assert gas.differences(gas.measure(gas.ROSTERS), gas.committed()) == []
+
+
+def test_a_figure_that_moved_by_more_than_a_twentieth_is_named(gas: ModuleType) -> None:
+    known = {"steady": 1000, "cheaper": 1000, "dearer": 1000, "gone": 1}
+    table = {"steady": 1050, "cheaper": 949, "dearer": 1051, "new": 1}
+    assert gas.differences(table, known) == [
+        "cheaper: 1000 before, 949 now",
+        "dearer: 1000 before, 1051 now",
+        "gone: gone",
+        "new: new, 1",
+    ]
