@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from caduceus import canon
 from caduceus.agents.buyer import join
-from caduceus.crypto import merkle
+from caduceus.agents.payment import pull
 from caduceus.data.card import Card, matches
 from caduceus.data.policy import Ask, Terms, Verdict, judge
 from caduceus.data.schema import Schema
@@ -111,19 +111,6 @@ class Steward:
             return
         account = self.wallet.account
         if not any(claim.account == account for claim in self.chain.claims(job)):
-            pull(self.wallet, job, settlement if entry.stage is Stage.COMPLETED else None)
+            pull(self.wallet, settlement if entry.stage is Stage.COMPLETED else None, entry)
         if self.chain.credit(entry.token, account):
             self.wallet.withdraw(entry.token)
-
-
-def pull(wallet: Wallet, job: JobId, settlement: Settlement | None) -> None:
-    """Claim what a settlement gives an account together with its deposit; without one, the deposit alone."""
-    amount, index, siblings = 0, 0, ()
-    if settlement is not None:
-        index = settlement.accounts.index(wallet.account)
-        amount = settlement.amounts[index]
-    if settlement is not None and amount:
-        tree: merkle.Tree = settlement.tree()
-        wallet.claim(job, amount, index, tree.proof(index))  # type: ignore[arg-type]
-    else:
-        wallet.claim(job, amount, index, siblings)  # type: ignore[arg-type]

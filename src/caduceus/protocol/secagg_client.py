@@ -122,6 +122,11 @@ class Client:
 
     # ------------------------------------------------------------ what it says
 
+    @property
+    def round(self) -> int:
+        """The round's number."""
+        return self._session.round
+
     def advertise(self) -> bytes:
         """1: the signed advertisement that opens the round for this site.
 

@@ -93,6 +93,11 @@ class Server:
         self._leaves: dict[int, Digest] = {}
         self._openings: dict[int, Opening] = {}
 
+    @property
+    def session(self) -> Session:
+        """What everybody agrees on."""
+        return self._session
+
     # ------------------------------------------------------------ in
 
     def receive(self, seat: int, data: bytes) -> list[bytes]:

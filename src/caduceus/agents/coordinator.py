@@ -1,0 +1,272 @@
+"""The coordinator: accepts a job, runs its rounds, anchors them, and settles with a quorum.
+
+It holds no data and no secret but its keys. Every step looks at the chain and the journal first, so that a
+coordinator that crashed anywhere simply starts again: a round that it had not finished is run again
+under the same number, and the sites repeat themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from caduceus import canon
+from caduceus.agents.anchoring import Anchoring, OnSent
+from caduceus.agents.buyer import join
+from caduceus.agents.payment import pull, settlement_of
+from caduceus.crypto import sign
+from caduceus.crypto.sign import Signer
+from caduceus.errors import PeerFault, Refused
+from caduceus.kinds import Address, Digest, JobId, Role, Seat, Stage
+from caduceus.learn.state import State
+from caduceus.learn.task import Task
+from caduceus.market.job import FINAL
+from caduceus.market.settlement import Settlement
+from caduceus.market.specification import JobSpec
+from caduceus.ports import Anchor, Chain, Channel, Clock, Enrolment, JobEntry, Journal, Store, Wallet
+from caduceus.protocol.envelope import read_signed, sign_record
+from caduceus.protocol.job_messages import Accord, Call, Offer
+from caduceus.protocol.round import Done, finish
+from caduceus.protocol.round_record import RoundRecord
+from caduceus.protocol.secagg_server import Phase, Server
+from caduceus.protocol.secagg_session import Session, threshold_for
+from caduceus.protocol.session_for import session_for
+
+OnRound = Callable[[RoundRecord, State, Session], None]
+"""Told of every round that is done, also of those that an earlier process did."""
+
+
+@dataclass(frozen=True, slots=True)
+class Coordinator:
+    """Acts for whoever sums.
+
+    channel  the line to the sites; only used for rounds and the settlement
+    """
+
+    chain: Chain
+    wallet: Wallet
+    store: Store
+    journal: Journal
+    clock: Clock
+    signer: Signer
+
+    def join(self, agreement_key: bytes) -> None:
+        """Be a member of the network with the role of a coordinator."""
+        join(self.chain, self.wallet, Role.COORDINATOR, self.signer.address, agreement_key)
+
+    def accept(self, job: JobId) -> None:
+        """Take on a funded job that names this account, with the bond that it asks for."""
+        entry = self._entry(job)
+        if entry.stage is Stage.FUNDED:
+            if entry.bond:
+                self.wallet.approve(entry.token, entry.bond)
+            self.wallet.accept(job)
+
+    def start(self, job: JobId) -> None:
+        """Close the enrolment and begin.
+
+        Raises Refused if fewer sites enrolled than the job asks for.
+        """
+        entry = self._entry(job)
+        if entry.stage is Stage.ENROLLING:
+            if entry.sites < entry.min_sites:
+                raise Refused(f"{entry.sites} sites enrolled and the job asks for {entry.min_sites}; it is not started")
+            self.wallet.start(job)
+
+    # ------------------------------------------------------------ rounds
+
+    def train(
+        self, job: JobId, spec: JobSpec, task: Task, channel: Channel, *, on_round: OnRound, on_sent: OnSent
+    ) -> State:
+        """Run the rounds that are left, anchoring each while the next one trains; returns the last state.
+
+        Raises Refused if more rounds failed than the job allows for.
+        """
+        entry = self._entry(job)
+        enrolments = tuple(self.chain.enrolments(job))
+        state, anchors, failures = self._resume(entry, enrolments, task, on_round)
+        if entry.stage is not Stage.TRAINING:
+            return state
+        with Anchoring(self.chain, self.wallet, job, anchors, on_sent=on_sent) as anchoring:
+            number = len(anchors)
+            while not task.finished(state):
+                if failures > spec.spare_rounds:
+                    raise Refused(f"{failures} rounds failed and the job allows for {spec.spare_rounds}: it gives up")
+                session = self._session(entry, number, enrolments, task, state)
+                done = self._round(session, state, task, channel, enrolments, spec.deadlines.exchange)
+                anchor = self._keep(done)
+                anchoring.add(anchor)
+                on_round(done.record, done.state, session)
+                failures += bool(done.record.failure)
+                state, number = done.state, number + 1
+        return state
+
+    def _round(
+        self,
+        session: Session,
+        state: State,
+        task: Task,
+        channel: Channel,
+        enrolments: Sequence[Enrolment],
+        patience: float,
+    ) -> Done:
+        server = Server(session, self.signer)
+        sites = {enrolment.seat: enrolment.site for enrolment in enrolments}
+        seats = {site: seat for seat, site in sites.items()}
+        call = sign_record(self.signer, session.domain, Call(session.job, session.round, canon.pack(state)))
+        outgoing = dict.fromkeys(session.seats, call)
+        failure = ""
+        while server.phase is not Phase.DONE:
+            for seat, body in outgoing.items():
+                channel.send(sites[Seat(seat)], body)
+            self._listen(server, channel, seats, patience)
+            try:
+                outgoing = server.advance()
+            except Refused as problem:
+                failure = str(problem)
+                break
+        return finish(server, task, state, failure)
+
+    def _listen(self, server: Server, channel: Channel, seats: dict[Address, Seat], patience: float) -> None:
+        """Take in answers until everyone has answered or the deadline of this exchange has passed."""
+        deadline = self.clock.monotonic() + patience
+        while not server.ready and (left := deadline - self.clock.monotonic()) > 0:
+            envelope = channel.receive(timeout=left)
+            if envelope is None:
+                return
+            seat = seats.get(envelope.sender)
+            if seat is not None:
+                for reply in server.receive(seat, envelope.body):
+                    channel.send(envelope.sender, reply)
+
+    def _keep(self, done: Done) -> Anchor:
+        """Store everything about a round before anybody hears of it, the journal entry last."""
+        for blob in done.blobs:
+            self.store.put(blob)
+        record = self.store.put(canon.pack(done.record))
+        anchor = Anchor(done.record.round, done.root, done.record.after, record)
+        self.journal.put_once(_key(done.record.job, done.record.round), canon.pack(_Kept(done.root, record)))
+        return anchor
+
+    def _resume(
+        self, entry: JobEntry, enrolments: Sequence[Enrolment], task: Task, on_round: OnRound
+    ) -> tuple[State, list[Anchor], int]:
+        """What an earlier process did: the state it reached, its rounds, and how many of them failed."""
+        state, anchors, failures = task.opening(), [], 0
+        self.store.put(canon.pack(state))
+        for number in range(len(self.journal.keys(_prefix(entry.id)))):
+            kept = canon.unpack(_Kept, self.journal.get(_key(entry.id, number)) or b"")
+            record = canon.unpack(RoundRecord, self.store.get(kept.record))
+            session = self._session(entry, number, enrolments, task, state)
+            state = canon.unpack(State, self.store.get(record.after))
+            anchors.append(Anchor(number, kept.root, record.after, kept.record))
+            failures += bool(record.failure)
+            on_round(record, state, session)
+        return state, anchors, failures
+
+    def _session(
+        self, entry: JobEntry, number: int, enrolments: Sequence[Enrolment], task: Task, state: State
+    ) -> Session:
+        return session_for(
+            entry.id,
+            number,
+            domain=self.chain.domain,
+            coordinator_signer=entry.coordinator_signer,
+            enrolments=enrolments,
+            task=task,
+            state=state,
+        )
+
+    # ------------------------------------------------------------ settlement
+
+    def settle(self, job: JobId, spec: JobSpec, channel: Channel) -> None:
+        """Collect a quorum's signatures on the settlement and put it on the chain.
+
+        Raises Refused if too few sites sign before the deadline of an exchange.
+        """
+        entry = self._entry(job)
+        if entry.stage is not Stage.TRAINING:
+            return
+        enrolments = tuple(self.chain.enrolments(job))
+        settled, _ = settlement_of(entry, spec, enrolments, self.chain, self.store)
+        signatures = self._gather(entry, settled, enrolments, channel, spec.deadlines.exchange)
+        quorum = threshold_for(len(enrolments))
+        if len(signatures) < quorum:
+            raise Refused(
+                f"only {len(signatures)} of {len(enrolments)} sites signed the settlement, {quorum} are needed"
+            )
+        self.wallet.settle(job, settled.root, settled.payout, signatures)
+
+    def _gather(
+        self,
+        entry: JobEntry,
+        settled: Settlement,
+        enrolments: Sequence[Enrolment],
+        channel: Channel,
+        patience: float,
+    ) -> list[tuple[Seat, bytes]]:
+        offer = sign_record(self.signer, self.chain.domain, Offer(entry.id))
+        waiting = {enrolment.site: enrolment for enrolment in enrolments}
+        for site in waiting:
+            channel.send(site, offer)
+        struct = sign.Settlement(entry.id, entry.head, settled.root, settled.payout)
+        digest = sign.digest(self.chain.domain, struct)
+        signatures: dict[Seat, bytes] = {}
+        deadline = self.clock.monotonic() + patience
+        while waiting and (left := deadline - self.clock.monotonic()) > 0:
+            envelope = channel.receive(timeout=left)
+            if envelope is None:
+                break
+            enrolment = waiting.pop(envelope.sender, None)
+            if enrolment is None:
+                continue
+            signature = self._accord(envelope.body, enrolment, digest)
+            if signature is not None:
+                signatures[enrolment.seat] = signature
+        return sorted(signatures.items())
+
+    def _accord(self, body: bytes, enrolment: Enrolment, digest: Digest) -> bytes | None:
+        """A site's signature on exactly this settlement, or None."""
+        who = f"seat {enrolment.seat}"
+        try:
+            accord = read_signed(Accord, body, signer=enrolment.signer, domain=self.chain.domain, who=who)
+        except PeerFault:
+            return None
+        return accord.signature if sign.verify(enrolment.signer, digest, accord.signature) else None
+
+    def complete(self, job: JobId) -> None:
+        """End the job once nobody can dispute it any more; anyone may, and the coordinator does."""
+        entry = self._entry(job)
+        if entry.stage is Stage.SETTLING and self.chain.now() >= entry.deadline:
+            self.wallet.complete(job)
+
+    def collect(self, job: JobId, settlement: Settlement | None) -> None:
+        """Pull fee and bond of a job that has ended, and any credit."""
+        entry = self._entry(job)
+        if entry.stage in FINAL:
+            if not any(claim.account == self.wallet.account for claim in self.chain.claims(job)):
+                pull(self.wallet, settlement if entry.stage is Stage.COMPLETED else None, entry)
+            if self.chain.credit(entry.token, self.wallet.account):
+                self.wallet.withdraw(entry.token)
+
+    def _entry(self, job: JobId) -> JobEntry:
+        entry = self.chain.job(job)
+        if entry is None:
+            raise Refused(f"no job {job.hex()} on this chain")
+        return entry
+
+
+@canon.record("coordinator/kept/1")
+class _Kept:
+    """What the journal says of a round that is done."""
+
+    root: Digest
+    record: Digest
+
+
+def _prefix(job: JobId) -> str:
+    return f"{job.hex()}/done/"
+
+
+def _key(job: JobId, round: int) -> str:
+    return f"{_prefix(job)}{round:05}"

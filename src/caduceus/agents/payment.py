@@ -1,0 +1,55 @@
+"""The settlement of a job from public facts: the same function for the coordinator, the sites and the payees."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from caduceus import canon
+from caduceus.data.card import Card
+from caduceus.errors import Refused
+from caduceus.kinds import Digest, Tokens
+from caduceus.market.settlement import Settlement, settle
+from caduceus.market.specification import JobSpec
+from caduceus.ports import Chain, Enrolment, JobEntry, Store, Wallet
+from caduceus.protocol.round_record import RoundRecord, participation, read_record
+
+
+def settlement_of(
+    entry: JobEntry, spec: JobSpec, enrolments: Sequence[Enrolment], chain: Chain, store: Store
+) -> tuple[Settlement, tuple[RoundRecord, ...]]:
+    """Who is paid what for the rounds that the chain has, and the records that say so.
+
+    Raises Refused if a record or a card is missing or is not what the chain says.
+    """
+    records = tuple(read_record(anchor, entry.id, store.get) for anchor in chain.anchors(entry.id))
+    cards = tuple(card_of(enrolment.dataset, chain, store) for enrolment in enrolments)
+    settled = settle(
+        entry.id,
+        participation(enrolments, records, cards),
+        price=entry.price,
+        fee=spec.money.fee,
+        coordinator=entry.coordinator,
+    )
+    return settled, records
+
+
+def card_of(dataset: Digest, chain: Chain, store: Store) -> Card:
+    """The card of a registered data set.
+
+    Raises Refused if the chain has no such data set, or the card is missing or another one.
+    """
+    registered = chain.dataset(dataset)
+    if registered is None:
+        raise Refused(f"no data set {dataset.hex()} on the chain")
+    return canon.unpack(Card, store.get(registered.card))
+
+
+def pull(wallet: Wallet, settlement: Settlement | None, entry: JobEntry) -> None:
+    """Claim what a settlement gives this account together with its deposit; without one, the deposit alone."""
+    if settlement is not None:
+        index = settlement.accounts.index(wallet.account)
+        amount = settlement.amounts[index]
+        if amount:
+            wallet.claim(entry.id, amount, index, settlement.tree().proof(index))
+            return
+    wallet.claim(entry.id, Tokens(0), 0, ())
