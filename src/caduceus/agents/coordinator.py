@@ -101,6 +101,11 @@ class Coordinator:
                 state, number = done.state, number + 1
         return state
 
+    def last_state(self, job: JobId, task: Task) -> State:
+        """The public state that the anchored rounds of a job led to."""
+        anchors = self.chain.anchors(job)
+        return canon.unpack(State, self.store.get(anchors[-1].model)) if anchors else task.opening()
+
     def _round(
         self,
         session: Session,

@@ -1,0 +1,1 @@
+"""Where everything is put together: which edges serve which agents."""

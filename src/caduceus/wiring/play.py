@@ -1,0 +1,306 @@
+"""A whole job on one machine: every party with its own keys, journal and code, over the loopback channel.
+
+Each step is idempotent, so a run that was killed anywhere is played again from the top and goes on where
+the chain and the journals say that it stood.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from caduceus import canon
+from caduceus.agents.buyer import Buyer, terms_of
+from caduceus.agents.coordinator import Coordinator
+from caduceus.agents.payment import settlement_of
+from caduceus.agents.seat import SeatedSite
+from caduceus.data.policy import Terms, TermsFile, read_terms_file
+from caduceus.data.schema import Schema
+from caduceus.edges.clock import SystemClock
+from caduceus.edges.federation import Federation, SiteTable, open_federation, read_sites
+from caduceus.edges.journal import SqliteJournal
+from caduceus.edges.loopback import Loopback
+from caduceus.edges.network import Network, open_embedded, open_url
+from caduceus.edges.store import FolderStore
+from caduceus.edges.tabular import load_schema, read_text
+from caduceus.edges.workspace import Workspace, write_whole
+from caduceus.errors import Error, Refused
+from caduceus.kinds import Address, JobId, Stage
+from caduceus.learn.program import Program, build_task
+from caduceus.learn.rows import SiteData
+from caduceus.learn.state import State
+from caduceus.market.specification import NONCE_BYTES, JobSpec, read_job_file, specify
+from caduceus.ports import Anchor, Sent
+from caduceus.protocol.pointer import Pointer
+from caduceus.protocol.round_record import RoundRecord
+from caduceus.protocol.secagg_session import Session
+from caduceus.wiring.parties import BUYER, COORDINATOR, TREASURY, Cast, Site, fund, gather, open_site
+
+
+class Watch(Protocol):
+    """Who looks on; every method is called from the thread that plays."""
+
+    def begin(self, what: str, steps: int) -> None:
+        """A part of the run begins; it has this many steps, 0 if nobody knows."""
+
+    def step(self, text: str) -> None:
+        """A step of the present part is done."""
+
+    def round(self, record: RoundRecord, state: State, session: Session) -> None:
+        """A round is done."""
+
+    def fault(self, who: str, problem: Error) -> None:
+        """A site refused a message or found a fault in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be played.
+
+    job         the job TOML
+    federation  the federation TOML, or its folder
+    data_root   folder under which data lie; None takes it from the environment
+    url         a node; None is the embedded chain
+    """
+
+    job: Path
+    federation: Path
+    data_root: Path | None = None
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What a run has led to.
+
+    state  the last public state
+    sites  each site's rows as the job used them, by name: this machine plays all of them
+    """
+
+    job: JobId
+    spec: JobSpec
+    task: Program
+    state: State
+    cast: Cast
+    sites: dict[str, SiteData]
+    network_name: str
+    seconds_training: float
+    notes: tuple[str, ...] = field(default=())
+
+
+def play(workspace: Workspace, order: Order, watch: Watch) -> Played:
+    """Play a job from wherever it stands to its end; calling it again on an ended job changes nothing.
+
+    Raises Refused, naming file and field, if an input is bad; nothing is on the chain then.
+    """
+    with ExitStack() as stack:
+        stage = _set(workspace, order, watch, stack)
+        job = stage.post()
+        stage.enrol(job)
+        state = stage.train(job)
+        stage.end(job)
+        return stage.result(job, state)
+
+
+# ---------------------------------------------------------------- setting the stage
+
+
+def read_order(order: Order) -> tuple[Federation, JobSpec, Program, tuple[SiteTable, ...], Terms]:
+    """Everything that a run is made of, read and checked; the specification has an empty nonce.
+
+    Raises Refused, naming file and field.
+    """
+    federation = open_federation(order.federation)
+    file = read_job_file(read_text(order.job), where=order.job.name)
+    schema: Schema = load_schema(order.job.parent / file.job.schema_file).public()
+    spec = specify(file, schema, nonce=bytes(NONCE_BYTES), where=order.job.name)
+    task = build_task(spec.learning, schema)
+    sites = read_sites(federation, data_root=order.data_root, target=spec.learning.target)
+    path = federation.path.parent / "terms.toml"
+    terms = read_terms_file(read_text(path), where=path.name) if path.exists() else TermsFile().terms()
+    return federation, spec, task, sites, terms
+
+
+def _set(workspace: Workspace, order: Order, watch: Watch, stack: ExitStack) -> _Stage:
+    watch.begin("Reading the sites' records", 0)
+    federation, spec, task, records, terms = read_order(order)
+    ready = {one.name: task.ready(one.table, one.name) for one in records}
+    watch.begin("Opening the chain", 0)
+    cast = gather(workspace, [one.name for one in records])
+    treasury = cast[TREASURY].ring.account
+    if order.url is None:
+        network = open_embedded(workspace.chain, workspace.deployment, treasury, cast.accounts)
+    else:
+        network = open_url(order.url, workspace.deployment, treasury, cast.accounts)
+    stack.enter_context(network)
+    sites = {one.name: open_site(workspace, network, cast[one.name], one, federation, terms, stack) for one in records}
+    journals = {
+        name: stack.enter_context(SqliteJournal(workspace.party(name) / "journal.sqlite"))
+        for name in (BUYER, COORDINATOR)
+    }
+    spec = _with_nonce(spec, journals[BUYER], order.job.stem)
+    return _Stage(workspace, watch, network, cast, sites, ready, journals, spec, task, order.job.stem)
+
+
+def _with_nonce(spec: JobSpec, journal: SqliteJournal, label: str) -> JobSpec:
+    """The specification with the nonce that this run gave it, drawn once.
+
+    Raises Refused if the job file says something else than when the run began.
+    """
+    if journal.get(f"{label}/nonce") is None:
+        journal.put_once(f"{label}/nonce", secrets.token_bytes(NONCE_BYTES))
+    values = {name: getattr(spec, name) for name in JobSpec.__dataclass_fields__}
+    spec = JobSpec(**values | {"nonce": journal.get(f"{label}/nonce")})
+    try:
+        journal.put_once(f"{label}/spec", canon.digest(spec))
+    except Refused:
+        raise Refused(
+            f"{label}.toml or its schema has changed since this run began; put it back, or start a new run elsewhere"
+        ) from None
+    return spec
+
+
+# ---------------------------------------------------------------- the play
+
+
+@dataclass(slots=True)
+class _Stage:
+    workspace: Workspace
+    watch: Watch
+    network: Network
+    cast: Cast
+    sites: dict[str, Site]
+    ready: dict[str, SiteData]
+    journals: dict[str, SqliteJournal]
+    spec: JobSpec
+    task: Program
+    label: str
+    training: float = 0.0
+
+    @property
+    def store(self) -> FolderStore:
+        return FolderStore(self.workspace.blobs)
+
+    def coordinator(self) -> Coordinator:
+        party = self.cast[COORDINATOR]
+        return Coordinator(
+            self.network.chain,
+            self.network.wallet(party.ring.account),
+            self.store,
+            self.journals[COORDINATOR],
+            SystemClock(),
+            party.secrets.signer,
+        )
+
+    def buyer(self) -> Buyer:
+        return Buyer(self.network.chain, self.network.wallet(self.cast[BUYER].ring.account), self.store)
+
+    def post(self) -> JobId:
+        """The buyer posts the job; the transcript says which one it is about."""
+        self.watch.begin("Posting the job", 4)
+        money, cast = self.spec.money, self.cast
+        treasury = self.network.wallet(cast[TREASURY].ring.account)
+        token = self.network.deployment.token
+        terms = terms_of(self.spec, self.task, token=token, coordinator=cast[COORDINATOR].account)
+        buyer, coordinator = self.buyer(), self.coordinator()
+        job = buyer.wallet.job_id(terms)
+        write_whole(self.workspace.pointers / self.label, canon.pack(Pointer(self.label, job)))
+        entry = self.network.chain.job(job)
+        if entry is None:
+            fund(self.network, treasury, buyer.wallet.account, money.price)
+            buyer.join(cast[BUYER].secrets.signer.address, cast[BUYER].agreement_key)
+            coordinator.join(cast[COORDINATOR].agreement_key)
+            self.watch.step("members registered")
+        buyer.post(self.spec, terms)
+        self.watch.step("price locked")
+        if entry is None or entry.stage is Stage.FUNDED:
+            fund(self.network, treasury, coordinator.wallet.account, money.bond)
+            coordinator.accept(job)
+        self.watch.step("coordinator bonded")
+        return job
+
+    def enrol(self, job: JobId) -> None:
+        """Every steward publishes, judges the job by its terms, and enrols."""
+        self.watch.begin("Enrolling sites", len(self.sites))
+        treasury = self.network.wallet(self.cast[TREASURY].ring.account)
+        entry = self.network.chain.job(job)
+        if entry is None or entry.stage is not Stage.ENROLLING:
+            return
+        seated = {enrolment.site for enrolment in self.network.chain.enrolments(job)}
+        for name, site in self.sites.items():
+            if site.party.account not in seated:
+                site.steward.join(site.party.secrets.signer.address, site.party.agreement_key)
+                dataset = site.steward.publish()
+                fund(self.network, treasury, site.party.account, entry.stake)
+                site.steward.enrol(job, dataset)
+            self.watch.step(name)
+        self.coordinator().start(job)
+
+    def train(self, job: JobId) -> State:
+        """The rounds, and the signatures on the settlement."""
+        self.watch.begin("Training", self.task.max_rounds)
+        clock = SystemClock()
+        began = clock.monotonic()
+        coordinator = self.coordinator()
+        entry = self.network.chain.job(job)
+        if entry is not None and entry.stage not in (Stage.TRAINING, Stage.SETTLING):
+            return coordinator.last_state(job, self.task)
+        names = {site.party.account: name for name, site in self.sites.items()}
+        with Loopback(self._seated(job), on_fault=lambda who, what: self.watch.fault(names[who], what)) as channel:
+            state = coordinator.train(
+                job, self.spec, self.task, channel, on_round=self.watch.round, on_sent=self._note_sent
+            )
+            self.training = clock.monotonic() - began
+            self.watch.begin("Settling", 0)
+            coordinator.settle(job, self.spec, channel)
+        return state
+
+    def _seated(self, job: JobId) -> dict[Address, SeatedSite]:
+        by_account = {site.party.account: (name, site) for name, site in self.sites.items()}
+        seated: dict[Address, SeatedSite] = {}
+        for enrolment in self.network.chain.enrolments(job):
+            name, site = by_account[enrolment.site]
+            seated[enrolment.site] = SeatedSite(
+                job,
+                enrolment.seat,
+                chain=self.network.chain,
+                store=self.store,
+                journal=site.journal,
+                secrets=site.party.secrets,
+                spec=self.spec,
+                task=self.task,
+                site=self.ready[name],
+            )
+        return seated
+
+    def _note_sent(self, sent: Sent, anchors: Sequence[Anchor]) -> None:
+        """Anchoring is silent here: the rounds are what people look at."""
+
+    def end(self, job: JobId) -> None:
+        """Wait until nobody can dispute the settlement, then everybody pulls what is theirs."""
+        chain, coordinator = self.network.chain, self.coordinator()
+        entry = chain.job(job)
+        assert entry is not None
+        self.watch.begin("Paying", len(self.sites) + 2)
+        if entry.stage is Stage.SETTLING:
+            self.network.pass_time(entry.deadline)
+            coordinator.complete(job)
+            entry = chain.job(job)
+            assert entry is not None
+        enrolments = tuple(chain.enrolments(job))
+        settled, _ = settlement_of(entry, self.spec, enrolments, chain, self.store)
+        for name, site in self.sites.items():
+            site.steward.collect(job, settled)
+            self.watch.step(name)
+        coordinator.collect(job, settled)
+        self.watch.step(COORDINATOR)
+        self.buyer().collect(job)
+        self.watch.step(BUYER)
+
+    def result(self, job: JobId, state: State) -> Played:
+        """What the run has led to."""
+        return Played(job, self.spec, self.task, state, self.cast, self.ready, self.network.name, self.training)
