@@ -143,5 +143,5 @@ def _payments(journey: Journey) -> list[Html]:
             f"H{at(end + bend)}Q{at(end)},{at(top)} {at(end)},{at(top + bend)}V{at(low - 6)}"
         )
         parts += [path(steps, kind), tip(end, low, "down", f"f-{tone}")]
-        parts.append(label((start + end) / 2, top - 7, word, f"m t-{tone}"))
+        parts.append(label((start + end) / 2, top - 7, word, "m"))
     return parts

@@ -10,7 +10,8 @@ from caduceus.errors import Misuse
 from caduceus.report import course, money, quality, sites, summary, trust
 from caduceus.report.facts import JobFacts
 from caduceus.report.markup import NONE, Html, join, section, shortened, text
-from caduceus.report.style import SCRIPT, STYLE
+from caduceus.report.script import SCRIPT
+from caduceus.report.style import STYLE
 from caduceus.report.words import count
 
 Part = Callable[[JobFacts, str], Html]
@@ -109,6 +110,6 @@ def _contents(
 def _foot() -> Html:
     return Html(
         "<footer><p>This page is one file and loads nothing: no server learns that you read it. A dash stands where "
-        "there is no figure; the reason is under the pointer and beside the table. The words of evidence never say more "
-        "than was done.</p></footer>"
+        "there is no figure; the reason is under the pointer and beside the table. The words of evidence never say "
+        "more than was done.</p></footer>"
     )

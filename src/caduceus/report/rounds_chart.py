@@ -12,7 +12,7 @@ from caduceus.report.markup import Html, join, listing, shortened, text
 from caduceus.report.svg import Scale, box, diamond, disc, drawing, group, label, line
 from caduceus.report.words import count, whole
 
-PHASES = {"moments": "f-fee", "training": "f-federated", "evaluation": "f-site"}
+PHASES = {"moments": "f-moments", "training": "f-training", "evaluation": "f-evaluation"}
 """Colour of each phase; any other text says why a round failed."""
 
 ALL_SITES = 12

@@ -77,7 +77,8 @@ def _table(facts: JobFacts) -> Html:
         for site in facts.sites
     ]
     caption = Html(
-        f"Cards, work and pay of {count(len(rows), 'site')}: rounds whose sum a site is in; money in {text(facts.token)}."
+        f"Cards, work and pay of {count(len(rows), 'site')}: rounds whose sum a site is in; "
+        f"money in {text(facts.token)}."
     )
     foot = (
         Html("All sites"),

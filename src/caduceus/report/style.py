@@ -1,76 +1,10 @@
-"""How the page looks: two palettes and one style sheet; nothing is loaded from anywhere.
-
-The three arms differ by shape as well as by colour (filled disc, ring, diamond), and so do verdicts
-(mark and word), so that nothing rests on colour alone. A test holds every text colour to WCAG 2.2's
-contrast of 4.5 and keeps the arms apart under simulated colour blindness.
-"""
+"""How the page looks: one style sheet, system fonts, nothing loaded from anywhere."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 
-LIGHT: Mapping[str, str] = MappingProxyType(
-    {
-        "paper": "#f8f7f3",
-        "card": "#ffffff",
-        "sunk": "#f0eee7",
-        "line": "#dedad0",
-        "grid": "#e9e6de",
-        "ink": "#1a2027",
-        "soft": "#58616b",
-        "federated": "#0a5c9e",
-        "local": "#c05a0c",
-        "pooled": "#6a7480",
-        "good": "#00694f",
-        "good-wash": "#e0f0ea",
-        "bad": "#a8320c",
-        "bad-wash": "#fae6dd",
-        "open": "#7a5800",
-        "open-wash": "#f6ecd3",
-        "signed": "#46568c",
-        "buyer": "#8a6a14",
-        "site": "#0f6e84",
-        "fee": "#7b4a86",
-        "chain": "#e4ebf2",
-        "chain-line": "#b4c5d6",
-        "link": "#0a5c9e",
-        "up": "#a23b6c",
-        "down": "#2a7a72",
-    }
-)
-"""For bright rooms and for paper."""
-
-DARK: Mapping[str, str] = MappingProxyType(
-    {
-        "paper": "#12161b",
-        "card": "#191f26",
-        "sunk": "#222a33",
-        "line": "#313b46",
-        "grid": "#28313a",
-        "ink": "#e9ebee",
-        "soft": "#a3aeb9",
-        "federated": "#62b3f2",
-        "local": "#f2a35c",
-        "pooled": "#a7b0ba",
-        "good": "#5ec8a4",
-        "good-wash": "#16332b",
-        "bad": "#f58f68",
-        "bad-wash": "#3a2018",
-        "open": "#dfb64f",
-        "open-wash": "#33290f",
-        "signed": "#a3b3ec",
-        "buyer": "#d9b653",
-        "site": "#58bfd6",
-        "fee": "#cb9ad6",
-        "chain": "#1e2a36",
-        "chain-line": "#3c5064",
-        "link": "#7cc0f5",
-        "up": "#e88fb6",
-        "down": "#6cc7bd",
-    }
-)
-"""For dark rooms; the same roles, one by one."""
+from caduceus.report.palette import DARK, LIGHT
 
 
 def _tokens(palette: Mapping[str, str]) -> str:
@@ -213,7 +147,8 @@ summary{cursor:pointer;color:var(--link);font-size:.92rem;padding:.35rem 0}
 .path{counter-reset:step;list-style:none;margin:0;padding:0}
 .path li{counter-increment:step;position:relative;padding:0 0 1rem 2.6rem}
 .path li::before{content:counter(step);position:absolute;left:0;top:.05rem;width:1.7rem;height:1.7rem;
- border-radius:50%;background:var(--chain);border:1px solid var(--chain-line);font:600 .82rem/1.6rem var(--sans);text-align:center}
+ border-radius:50%;background:var(--chain);border:1px solid var(--chain-line);font:600 .82rem/1.6rem var(--sans);
+ text-align:center}
 .path li:not(:last-child)::after{content:"";position:absolute;left:.82rem;top:1.95rem;bottom:.1rem;width:1px;
  background:var(--chain-line)}
 .path b{display:block}
@@ -290,11 +225,11 @@ svg .m{text-anchor:middle}
 .l-back{stroke:var(--buyer);stroke-width:1.8;fill:none}
 .f-soft{fill:var(--soft)}.f-line{fill:var(--line)}.f-sunk{fill:var(--sunk)}.f-grid{fill:var(--grid)}
 .f-federated{fill:var(--federated)}.f-local{fill:var(--local)}.f-pooled{fill:var(--pooled)}
+.f-moments{fill:var(--moments)}.f-training{fill:var(--training)}.f-evaluation{fill:var(--evaluation)}
 .f-up{fill:var(--up)}.f-down{fill:var(--down)}
 .f-good{fill:var(--good)}.f-bad{fill:var(--bad)}.f-open{fill:var(--open)}
 .f-buyer{fill:var(--buyer)}.f-site{fill:var(--site)}.f-fee{fill:var(--fee)}.f-other{fill:var(--soft)}
 svg text.t-good{fill:var(--good)}svg text.t-bad{fill:var(--bad)}svg text.t-open{fill:var(--open)}
-svg text.t-site{fill:var(--site)}svg text.t-buyer{fill:var(--buyer)}
 .f-chain{fill:var(--chain);stroke:var(--chain-line);stroke-width:1}
 .f-box{fill:var(--paper);stroke:var(--line);stroke-width:1}
 .f-dot{fill:var(--federated);fill-opacity:.62;stroke:var(--federated);stroke-width:1}
@@ -339,34 +274,3 @@ STYLE = (
     f"{_BASE}{_FRAME}{_PARTS}{_TABLES}{_CHARTS}{_PRINT}"
 )
 """The whole style sheet. It holds no address, so nothing can be fetched by it."""
-
-SCRIPT = """
-document.querySelectorAll("table.sort thead th").forEach(function(th,i){
- var b=document.createElement("button");b.type="button";
- while(th.firstChild){b.appendChild(th.firstChild)}
- th.appendChild(b);
- b.addEventListener("click",function(){
-  var column=th.cellIndex,body=th.closest("table").tBodies[0],up=th.getAttribute("aria-sort")==="descending";
-  var key=function(row){var t=row.cells[column].textContent,n=parseFloat(t.replace(/\\s/g,"").replace("\\u2212","-"));
-   return isNaN(n)?t:n};
-  var order=function(a,b){var x=key(a),y=key(b);
-   if(typeof x!==typeof y){return typeof x==="number"?-1:1}
-   var d=typeof x==="number"?x-y:x.localeCompare(y);return up?d:-d};
-  Array.from(body.rows).sort(order).forEach(function(row){body.appendChild(row)});
-  Array.from(th.parentNode.cells).forEach(function(o){o.removeAttribute("aria-sort")});
-  th.setAttribute("aria-sort",up?"ascending":"descending");
- });
-});
-var opened=[];
-window.addEventListener("beforeprint",function(){
- opened=Array.from(document.querySelectorAll("details:not([open])"));opened.forEach(function(d){d.open=true})});
-window.addEventListener("afterprint",function(){opened.forEach(function(d){d.open=false})});
-if("IntersectionObserver" in window){
- var links={};document.querySelectorAll("nav a").forEach(function(a){links[a.hash.slice(1)]=a});
- var watch=new IntersectionObserver(function(seen){seen.forEach(function(e){
-  var a=links[e.target.id];if(a){a.classList.toggle("here",e.isIntersecting);
-  var d=a.closest("details");if(d){d.open=d.open||e.isIntersecting}}})},{rootMargin:"-15% 0px -80% 0px"});
- document.querySelectorAll("article section[id]").forEach(function(s){watch.observe(s)});
-}
-"""
-"""A few comforts: sorting tables, unfolding for print, and showing where one reads. The page needs none of it."""

@@ -108,9 +108,9 @@ def ticks(low: float, high: float, most: int = 6) -> tuple[float, ...]:
     low, high  finite, low <= high
     most       about how many steps there may be, >= 1
     """
-    span = high - low
-    if span <= 0:
-        span = abs(high) or 1.0
+    span, size = high - low, max(abs(low), abs(high))
+    if span <= 1e-9 * max(size, 1.0):  # the same figure, as far as anyone can see
+        span = size if size > 1e-9 else 1.0
     raw = span / most
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= raw * (1 - 1e-9))
