@@ -22,6 +22,7 @@ _MODULES = Path(__file__).parent.parent / "contracts" / "node_modules"
 _WATCH = """
 import os, signal, subprocess, sys, threading
 child = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True)
+print(child.pid, flush=True)
 def listen():
     for line in child.stdout:
         if line.startswith(b"Listening on "):
@@ -42,6 +43,8 @@ class AnvilNode:
 
     url: str
     node: HttpNode
+    pid: int
+    """Of the node's own process."""
     chain_id: int = CHAIN_ID
 
     def fund(self, account: bytes, wei: int) -> None:
@@ -73,11 +76,12 @@ def running(*arguments: str) -> Iterator[AnvilNode]:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
+            pid = int(process.stdout.readline())
             line = next((line for line in process.stdout if line.startswith("Listening on ")), None)
             assert line is not None, "anvil ended before it listened"
             url = "http://" + line.removeprefix("Listening on ").strip()
             with HttpNode(url, timeout=60) as node:
-                yield AnvilNode(url, node)
+                yield AnvilNode(url, node, pid)
         finally:
             process.stdin.close()
 

@@ -27,6 +27,9 @@ from signing import ALICE, BOB, CHAIN_ID, ETHER, GWEI, account, raw, signed, wor
 from anvil_node import AnvilNode
 from caduceus.edges.evm_embedded import Node
 from caduceus.edges.rpc import Request, RpcError
+from caduceus.errors import Refused
+from caduceus.kinds import Tokens
+from suite_world import Play, World, anvil_world, embedded_world
 
 pytestmark = pytest.mark.anvil
 
@@ -310,3 +313,25 @@ def test_time_is_moved_alike(both: Both) -> None:
         ask("evm_mine", [])
         assert int(ask("eth_getBlockByNumber", ["latest", False])["timestamp"], 16) >= before + 1500
     assert both.same("eth_chainId") == hex(CHAIN_ID)
+
+
+def test_a_whole_job_leaves_the_same_receipts(anvil: AnvilNode) -> None:
+    def receipts(world: World) -> list[Any]:
+        job = Play(world, sites=3).completed()
+        for seat in range(3):
+            tree = job.claims(job.amounts())
+            job.site(seat).wallet.claim(job.id, Tokens(job.amounts()[seat]), seat, tree.proof(seat))
+        with pytest.raises(Refused):
+            job.coordinator.wallet.start(job.id)
+        request = world.node.request
+        height = int(request("eth_blockNumber", []), 16)
+        blocks = (request("eth_getBlockReceipts", [hex(number)]) for number in range(1, height + 1))
+        return [
+            (r["from"], r["to"], r["contractAddress"], r["status"], r["gasUsed"], [log["topics"] for log in r["logs"]])
+            for block in blocks
+            for r in block
+        ]
+
+    ours, theirs = receipts(embedded_world()), receipts(anvil_world(anvil))
+    assert ours == theirs
+    assert len(ours) > 30

@@ -167,7 +167,7 @@ def test_several_transactions_share_a_block(chain: Chain, node: Node) -> None:
 
 def test_fees_follow_how_full_blocks_are(node: Node) -> None:
     sender = Sender(node.request)
-    burn = sender.deploy(deployment(assemble("JUMPDEST 0 JUMP")))
+    burn = sender.deploy(deployment(assemble("INVALID")))
     pending = node.request("eth_getBlockByNumber", ["pending", False])
     assert (pending["number"], pending["hash"], pending["transactions"]) == ("0x2", None, [])
     full = sender.send(to=burn, gas=30_000_000)
@@ -199,7 +199,7 @@ def test_an_estimate_is_the_least_gas_that_suffices(node: Node) -> None:
     assert node.request("eth_call", [call | {"gas": hex(least)}]) == "0x"
     refusal(node, "eth_call", call | {"gas": hex(least - 1)})
     burn = sender.deploy(deployment(assemble("JUMPDEST 0 JUMP")))
-    assert "gas required exceeds allowance" in refusal(node, "eth_estimateGas", {"to": burn}).text
+    assert "gas required exceeds allowance" in refusal(node, "eth_estimateGas", {"to": burn, "gas": hex(90_000)}).text
     heavy = {"from": ALICE.address, "to": BOB.address, "data": "0x" + "ff" * 500}
     assert int(node.request("eth_estimateGas", [heavy]), 16) == 21_000 + 40 * 500  # EIP-7623
     creation = {"from": ALICE.address, "data": "0x" + deployment(SAY).hex()}

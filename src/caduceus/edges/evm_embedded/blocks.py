@@ -119,8 +119,19 @@ def read_header(data: bytes) -> Sealed:
 
     Raises Refused if `data` is not the encoding of one.
     """
+    header = parse_header(data)
+    if header.encode() != data:
+        raise Refused("header: a field that never changes on this chain holds something else")
+    return Sealed(header, keccak(data))
+
+
+def parse_header(data: bytes) -> Header:
+    """The fields of a header that was checked when it was stored.
+
+    Raises Refused if `data` cannot be read.
+    """
     parts = wire.as_list(wire.decode(data), "header", 21)
-    header = Header(
+    return Header(
         parent=wire.as_bytes(parts[0], "parent", 32),
         coinbase=Address(wire.as_bytes(parts[2], "coinbase", 20)),
         state_root=wire.as_bytes(parts[3], "state root", 32),
@@ -134,9 +145,6 @@ def read_header(data: bytes) -> Sealed:
         extra=wire.as_bytes(parts[12], "extra data"),
         base_fee=wire.as_number(parts[15], "base fee"),
     )
-    if header.encode() != data:
-        raise Refused("header: a field that never changes on this chain holds something else")
-    return Sealed(header, keccak(data))
 
 
 def read_receipt(data: bytes) -> Receipt:

@@ -62,7 +62,7 @@ def _tips(chain: Chain, header: Header, percentiles: Sequence[float]) -> list[in
     before = 0
     paid: list[tuple[int, int]] = []
     for item in chain.history.included(header.number):
-        call = read(item.raw).call
+        call = read(item.raw, item.sender).call
         paid.append((call.price(header.base_fee) - header.base_fee, item.receipt.cumulative_gas - before))
         before = item.receipt.cumulative_gas
     if not paid:

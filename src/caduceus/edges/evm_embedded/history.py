@@ -57,16 +57,24 @@ class History:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._headers: dict[int, Sealed] = {}  # blocks are final, so what was read once stays true
 
     def head(self) -> Sealed | None:
         """The newest block's header."""
-        row = self._store.read_one("SELECT header FROM blocks ORDER BY number DESC LIMIT 1")
-        return None if row is None else blocks.read_header(row[0])
+        row = self._store.read_one("SELECT hash, header FROM blocks ORDER BY number DESC LIMIT 1")
+        return None if row is None else Sealed(blocks.parse_header(row[1]), row[0])
 
     def header(self, number: int) -> Sealed | None:
         """A header by its number."""
-        row = self._store.read_one("SELECT header FROM blocks WHERE number = ?", (number,))
-        return None if row is None else blocks.read_header(row[0])
+        sealed = self._headers.get(number)
+        if sealed is None:
+            row = self._store.read_one("SELECT hash, header FROM blocks WHERE number = ?", (number,))
+            if row is None:
+                return None
+            if len(self._headers) >= _CACHED:
+                self._headers.clear()
+            sealed = self._headers[number] = Sealed(blocks.parse_header(row[1]), row[0])
+        return sealed
 
     def known(self, number: int) -> Sealed:
         """A header that must be there.
@@ -121,14 +129,16 @@ class History:
             f"WHERE {' AND '.join(where)} ORDER BY l.block, l.position",  # only marks are put in, values are bound
             arguments,
         )
-        headers: dict[int, Sealed] = {}
-        said = []
-        for row in rows:
-            if row[0] not in headers:
-                headers[row[0]] = self.known(row[0])
-            log = Log(row[3], tuple(topic for topic in row[4:8] if topic is not None), row[8])
-            said.append(Said(headers[row[0]], row[1], row[2], row[9], log))
-        return said
+        return [
+            Said(
+                self.known(row[0]),
+                row[1],
+                row[2],
+                row[9],
+                Log(row[3], tuple(topic for topic in row[4:8] if topic is not None), row[8]),
+            )
+            for row in rows
+        ]
 
 
 def write(
@@ -159,6 +169,7 @@ def log_rows(number: int, transactions: Sequence[Included]) -> list[tuple[object
     ]
 
 
+_CACHED = 10_000
 _INCLUDED = "block, position, hash, sender, raw, receipt"
 
 

@@ -49,7 +49,7 @@ def block(sealed: Sealed, included: Sequence[Included], *, full: bool) -> Json:
         "requestsHash": hexed(blocks.NO_REQUESTS),
         "size": hex(size),
         "uncles": [],
-        "transactions": [transaction(read(i.raw), i, sealed) if full else hexed(i.hash) for i in included],
+        "transactions": [transaction(read(i.raw, i.sender), i, sealed) if full else hexed(i.hash) for i in included],
     }
 
 
@@ -93,7 +93,7 @@ def receipt(item: Included, sealed: Sealed, *, gas_before: int, logs_before: int
     gas_before   gas used in the block before this transaction
     logs_before  logs written in the block before this transaction
     """
-    call = read(item.raw).call
+    call = read(item.raw, item.sender).call
     logs = enumerate(item.receipt.logs, start=logs_before)
     return {
         "type": hex(item.receipt.kind),

@@ -58,7 +58,7 @@ def _replay(store: Store) -> Replayed:
         genesis = store.genesis()
         head = past.head()
         for number in range(head.header.number + 1 if head is not None else 0):
-            recorded = past.known(number)
+            recorded = _recorded(store, number)
             chosen = [read(item.raw) for item in past.included(number)]
             if parent is None:
                 header = genesis_block(genesis, nodes).header
@@ -79,6 +79,13 @@ def _replay(store: Store) -> Replayed:
     finally:
         memory.close()
     return Replayed(done, transactions, hashes[-1] if hashes else b"", None)
+
+
+def _recorded(store: Store, number: int) -> Sealed:
+    row = store.read_one("SELECT header FROM blocks WHERE number = ?", (number,))
+    if row is None:
+        raise Refused(f"block {number}: is missing")
+    return blocks.read_header(row[0])
 
 
 def _execute(

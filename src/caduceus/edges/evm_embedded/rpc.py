@@ -197,24 +197,24 @@ class Node:
         return self._render_transaction(included[index]) if index < len(included) else None
 
     def _render_transaction(self, item: Included) -> Json:
-        return render.transaction(read(item.raw), item, self.chain.history.known(item.block))
+        return render.transaction(read(item.raw, item.sender), item, self.chain.history.known(item.block))
 
     def _receipt(self, wanted: Json) -> Json:
         found = self.chain.history.find(params.data(wanted, "transaction hash", 32))
         if found is None:
             return None
-        receipts = self._receipts(self.chain.history.known(found.block))
-        return receipts[found.position]
+        return self._receipts(self.chain.history.known(found.block), found.position)[0]
 
     def _block_receipts(self, block: Json) -> Json:
         sealed = self._sealed(block)
         return None if sealed is None else self._receipts(sealed)
 
-    def _receipts(self, sealed: Sealed) -> list[Json]:
+    def _receipts(self, sealed: Sealed, only: int | None = None) -> list[Json]:
         rendered: list[Json] = []
         gas = logs = 0
         for item in self.chain.history.included(sealed.header.number):
-            rendered.append(render.receipt(item, sealed, gas_before=gas, logs_before=logs))
+            if only is None or item.position == only:
+                rendered.append(render.receipt(item, sealed, gas_before=gas, logs_before=logs))
             gas, logs = item.receipt.cumulative_gas, logs + len(item.receipt.logs)
         return rendered
 

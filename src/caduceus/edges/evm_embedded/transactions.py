@@ -90,10 +90,11 @@ class Transaction:
         return 35 + 2 * self.chain_id + self.parity if self.call.type_id == LEGACY else self.parity
 
 
-def read(raw: bytes) -> Transaction:
+def read(raw: bytes, sender: Address | None = None) -> Transaction:
     """Read a signed transaction and recover its sender.
 
-    raw  as sent to a node: EIP-2718 envelope, or the RLP list of a legacy transaction
+    raw     as sent to a node: EIP-2718 envelope, or the RLP list of a legacy transaction
+    sender  who signed it, if that was recovered before; it is not done again then
 
     Raises Refused if it is not the one encoding of a transaction that this chain takes, or if its
     signature is not a valid one with a low s (EIP-2).
@@ -101,11 +102,11 @@ def read(raw: bytes) -> Transaction:
     if not raw:
         raise Refused("typed transaction too short")
     if raw[0] >= 0xC0:
-        return _finish(raw, LEGACY, wire.as_list(wire.decode(raw), "transaction", 9))
+        return _finish(raw, sender, LEGACY, wire.as_list(wire.decode(raw), "transaction", 9))
     if raw[0] == ACCESS_LIST:
-        return _finish(raw, ACCESS_LIST, wire.as_list(wire.decode(raw[1:]), "transaction", 11))
+        return _finish(raw, sender, ACCESS_LIST, wire.as_list(wire.decode(raw[1:]), "transaction", 11))
     if raw[0] == DYNAMIC_FEE:
-        return _finish(raw, DYNAMIC_FEE, wire.as_list(wire.decode(raw[1:]), "transaction", 12))
+        return _finish(raw, sender, DYNAMIC_FEE, wire.as_list(wire.decode(raw[1:]), "transaction", 12))
     raise Refused(f"transaction type not supported: {raw[0]}")
 
 
@@ -114,7 +115,7 @@ def contract_address(sender: Address, nonce: int) -> Address:
     return Address(keccak(wire.encode([sender, wire.number(nonce)]))[12:])
 
 
-def _finish(raw: bytes, kind: int, parts: Sequence[wire.Item]) -> Transaction:
+def _finish(raw: bytes, sender: Address | None, kind: int, parts: Sequence[wire.Item]) -> Transaction:
     last = [wire.as_number(part, name) for part, name in zip(parts[-3:], ("v", "r", "s"), strict=True)]
     v, r, s = last
     if kind == LEGACY:
@@ -129,7 +130,8 @@ def _finish(raw: bytes, kind: int, parts: Sequence[wire.Item]) -> Transaction:
         signed = raw[:1] + wire.encode(list(parts[:-3]))
     if parity > 1 or not 0 < r < ORDER or not 0 < s <= ORDER // 2:
         raise Refused("invalid transaction v, r, s values")
-    sender = recover(keccak(signed), parity, r, s)
+    if sender is None:
+        sender = recover(keccak(signed), parity, r, s)
     if kind != DYNAMIC_FEE:
         body.insert(1, body[1])  # a single gas price stands for both fees
     call = _call(kind, sender, body)
