@@ -10,34 +10,9 @@ from dataclasses import dataclass
 from caduceus import canon
 from caduceus.errors import Refused
 from caduceus.kinds import Address, JobId, Role, Stage
-from caduceus.learn.task import Task
 from caduceus.market.job import FINAL
 from caduceus.market.specification import JobSpec
 from caduceus.ports import Chain, JobTerms, Store, Wallet
-
-
-def terms_of(spec: JobSpec, task: Task, *, token: Address, coordinator: Address) -> JobTerms:
-    """What goes on the chain for a specification: whoever has the specification can compute it again.
-
-    task         built from the specification; says how many rounds there can be
-    token        the ERC-20 that pays
-    coordinator  account of the party that will sum
-    """
-    money, times = spec.money, spec.deadlines
-    return JobTerms(
-        token=token,
-        price=money.price,
-        coordinator=coordinator,
-        stake=money.stake,
-        bond=money.bond,
-        min_sites=spec.min_sites,
-        max_sites=spec.max_sites,
-        max_rounds=task.max_rounds + spec.spare_rounds,
-        enrol_for=times.enrol,
-        train_for=times.train,
-        challenge_for=times.challenge,
-        spec=canon.digest(spec),
-    )
 
 
 @dataclass(frozen=True, slots=True)

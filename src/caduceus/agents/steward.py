@@ -11,13 +11,15 @@ from caduceus import canon
 from caduceus.agents.buyer import join
 from caduceus.agents.payment import pull
 from caduceus.data.card import Card, matches
-from caduceus.data.policy import Ask, Terms, Verdict, judge
+from caduceus.data.policy import Terms, Verdict, judge
 from caduceus.data.schema import Schema
 from caduceus.errors import Refused
 from caduceus.kinds import Address, Digest, JobId, Role, Stage
+from caduceus.learn.program import build_task
 from caduceus.market.job import FINAL
 from caduceus.market.settlement import Settlement
 from caduceus.market.specification import JobSpec
+from caduceus.market.terms import ask_of, difference, terms_of
 from caduceus.ports import Chain, JobEntry, Store, Wallet
 
 
@@ -59,27 +61,13 @@ class Steward:
     def consider(self, entry: JobEntry) -> Verdict:
         """Whether this data set may take part in a job, with the reasons if not."""
         spec = self.specification(entry)
+        task_rounds = build_task(spec.learning, spec.schema).max_rounds
         if not matches(self.card, spec.schema):
             return Verdict((f"it asks for data as in '{spec.schema.title}', and this data set means something else",))
-        money, learning = spec.money, spec.learning
-        if (money.price, money.stake, money.bond) != (entry.price, entry.stake, entry.bond):
-            return Verdict(("the specification names other amounts than the chain",))
-        if (spec.min_sites, spec.max_sites) != (entry.min_sites, entry.max_sites):
-            return Verdict(("the specification names other numbers of sites than the chain",))
-        return judge(
-            self.terms,
-            Ask(
-                buyer=entry.buyer,
-                purpose=spec.purpose,
-                visibility=spec.visibility,
-                columns=(*learning.features, learning.target),
-                min_sites=spec.min_sites,
-                max_sites=spec.max_sites,
-                price=money.price,
-                fee=money.fee,
-                epsilon_micro=None,
-            ),
-        )
+        found = difference(terms_of(spec, task_rounds, token=entry.token, coordinator=entry.coordinator), entry)
+        if found is not None:
+            return Verdict((f"the specification and the chain name different values of {found}",))
+        return judge(self.terms, ask_of(spec, entry.buyer))
 
     def enrol(self, job: JobId, dataset: Digest) -> None:
         """Take a seat in a job that the terms allow, with the stake that it asks for.

@@ -116,7 +116,8 @@ class Server:
         earlier = self._raw[self.phase].get(seat)
         if earlier is not None:
             if earlier != data and kind == EXPECTS[self.phase]:
-                self._fault(seat, "sent two different messages where one was due", data)
+                # The first one stands: it was answered, an upload even with a receipt that binds the coordinator.
+                self.faults.append(Fault(seat, int(self.phase), "sent two different messages where one was due", data))
             return []
         if seat not in self._expected:
             return []
@@ -177,7 +178,6 @@ class Server:
     def _fault(self, seat: int, why: str, data: bytes) -> None:
         self.faults.append(Fault(seat, int(self.phase), why, data))
         self._expected.discard(seat)
-        self._raw[self.phase].pop(seat, None)
 
     # ------------------------------------------------------------ out
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from caduceus import canon
-from caduceus.agents.buyer import Buyer, terms_of
+from caduceus.agents.buyer import Buyer
 from caduceus.agents.coordinator import Coordinator
 from caduceus.agents.payment import settlement_of
 from caduceus.agents.seat import SeatedSite
@@ -34,6 +34,7 @@ from caduceus.learn.program import Program, build_task
 from caduceus.learn.rows import SiteData
 from caduceus.learn.state import State
 from caduceus.market.specification import NONCE_BYTES, JobSpec, read_job_file, specify
+from caduceus.market.terms import terms_of
 from caduceus.ports import Anchor, Sent
 from caduceus.protocol.pointer import Pointer
 from caduceus.protocol.round_record import RoundRecord
@@ -205,7 +206,7 @@ class _Stage:
         money, cast = self.spec.money, self.cast
         treasury = self.network.wallet(cast[TREASURY].ring.account)
         token = self.network.deployment.token
-        terms = terms_of(self.spec, self.task, token=token, coordinator=cast[COORDINATOR].account)
+        terms = terms_of(self.spec, self.task.max_rounds, token=token, coordinator=cast[COORDINATOR].account)
         buyer, coordinator = self.buyer(), self.coordinator()
         job = buyer.wallet.job_id(terms)
         write_whole(self.workspace.pointers / self.label, canon.pack(Pointer(self.label, job)))

@@ -42,6 +42,15 @@ class Function:
         except (EncodingError, TypeError) as problem:
             raise Misuse(f"{self.name}: {problem}") from None
 
+    def arguments(self, data: bytes) -> tuple[Any, ...]:
+        """What a transaction called this function with: the inverse of `call`.
+
+        Raises Refused if `data` calls another function.
+        """
+        if data[:4] != self.selector:
+            raise Refused(f"{self.name}: the transaction calls something else")
+        return _decode(self.inputs, data[4:], f"arguments of {self.name}")
+
     def result(self, data: bytes) -> tuple[Any, ...]:
         """What a call returned.
 

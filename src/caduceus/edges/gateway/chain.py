@@ -162,6 +162,18 @@ class GatewayChain:
             for _, account, amount, returned in self._job_events("Claimed", job)
         ]
 
+    def settlement_signatures(self, job: JobId) -> Sequence[tuple[Seat, bytes]]:
+        """The quorum's signatures, from the transaction that settled; none if the job is not settled.
+
+        Raises Refused if the coordinator settled through another contract: then they are not in plain sight.
+        """
+        logs = self._node.logs(self._at.jobs, [suite.JOB_EVENTS["JobSettled"]], job, since=self._at.block)
+        if not logs:
+            return ()
+        sent = self._node.request("eth_getTransactionByHash", [logs[-1]["transactionHash"]])
+        *_, seats, signatures = suite.JOBS["settle"].arguments(unhex(sent["input"]))
+        return [(Seat(seat), signature) for seat, signature in zip(seats, signatures, strict=True)]
+
     # ------------------------------------------------------------ money
 
     def balance(self, token: Address, account: Address) -> Tokens:

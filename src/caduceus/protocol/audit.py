@@ -1,0 +1,325 @@
+"""A stranger's check of a whole job, from the chain and the public transcript alone.
+
+Every claim is checked in order and carries the word for how: *signed*, *re-executed*, or *not checked*,
+and says which parties together could make it false without being found out. The first claim that does
+not hold ends the audit of that job; what comes after it is not checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from caduceus import canon
+from caduceus.crypto import head, merkle, sign
+from caduceus.data.card import Card, matches
+from caduceus.data.policy import Terms, judge
+from caduceus.errors import Error, Refused
+from caduceus.kinds import Evidence, JobId, Stage, Tokens
+from caduceus.learn.program import Program, build_task
+from caduceus.learn.state import Phase, State, difference
+from caduceus.market.ledger import Anchor, Claimed, DatasetEntry, Enrolment, JobEntry
+from caduceus.market.settlement import Settlement, settle
+from caduceus.market.specification import JobSpec
+from caduceus.market.terms import ask_of, terms_of
+from caduceus.market.terms import difference as terms_difference
+from caduceus.protocol.encoding import decode
+from caduceus.protocol.round_record import Fetch, RoundRecord, participation, read_record
+from caduceus.protocol.secagg_exchange import Exchange
+from caduceus.protocol.secagg_replay import leaves, replay
+from caduceus.protocol.secagg_session import threshold_for
+from caduceus.protocol.session_for import session_for
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One claim of an audit.
+
+    holds   None if it was not checked
+    detail  what was looked at, or what does not fit
+    breaks  which parties together could make it false without being found out
+    """
+
+    claim: str
+    word: Evidence
+    holds: bool | None
+    detail: str
+    breaks: str
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What a stranger found out about one job."""
+
+    label: str
+    job: JobId
+    checks: tuple[Check, ...]
+
+    @property
+    def passes(self) -> bool:
+        """Whether no claim was found false, and at least one was found true."""
+        return self.first_failure is None and any(check.holds for check in self.checks)
+
+    @property
+    def first_failure(self) -> Check | None:
+        """The first claim that does not hold."""
+        return next((check for check in self.checks if check.holds is False), None)
+
+
+@dataclass(frozen=True, slots=True)
+class ChainView:
+    """What the chain says of one job, as read by the auditor.
+
+    settlement_signatures  what the settling transaction carried: seats and signatures; empty if not settled
+    refund                 what the buyer has been given back or is owed
+    """
+
+    domain: bytes
+    entry: JobEntry
+    enrolments: tuple[Enrolment, ...]
+    datasets: tuple[DatasetEntry, ...]
+    anchors: tuple[Anchor, ...]
+    claims: tuple[Claimed, ...]
+    settlement_signatures: tuple[tuple[int, bytes], ...]
+
+
+OnStep = Callable[[str], None]
+
+
+def audit_job(label: str, view: ChainView, fetch: Fetch, on_step: OnStep) -> Audit:
+    """Check everything about a job that can be checked without anyone's help.
+
+    fetch    gives public blobs; every blob that the job needs is fetched at least once
+    on_step  told what is being looked at
+
+    Never raises for what it finds: that is in the checks.
+    """
+    work = _Work(view, fetch, on_step)
+    checks: list[Check] = []
+    for claim, word, breaks, look in work.plan():
+        if any(check.holds is False for check in checks):
+            checks.append(Check(claim, Evidence.NOT_CHECKED, None, "an earlier claim does not hold", breaks))
+            continue
+        on_step(claim)
+        try:
+            checks.append(Check(claim, word, True, look(), breaks))
+        except Error as problem:
+            checks.append(Check(claim, word, False, str(problem), breaks))
+    checks += [Check(claim, Evidence.NOT_CHECKED, None, why, breaks) for claim, why, breaks in _OPEN]
+    return Audit(label, view.entry.id, tuple(checks))
+
+
+_OPEN = (
+    (
+        "The sites trained on the records that they committed to",
+        "a commitment binds a site to its records; that it used them, only the site knows",
+        "any single site",
+    ),
+    (
+        "The model reveals nothing about a patient",
+        "this job opens exact sums without differential privacy",
+        "anyone who reads the model",
+    ),
+)
+
+_Look = Callable[[], str]
+
+
+@dataclass(slots=True)
+class _Work:
+    """One audit in progress: what earlier claims established is used by later ones."""
+
+    view: ChainView
+    fetch: Fetch
+    on_step: OnStep
+    spec: JobSpec = field(init=False)
+    task: Program = field(init=False)
+    cards: list[Card] = field(default_factory=list)
+    records: list[RoundRecord] = field(default_factory=list)
+    state: State = field(init=False)
+    settled: Settlement = field(init=False)
+
+    def plan(self) -> Sequence[tuple[str, Evidence, str, _Look]]:
+        """The claims in order."""
+        done, said, nobody = Evidence.RE_EXECUTED, Evidence.SIGNED, "nobody"
+        return (
+            ("The job is the one that its buyer specified", done, nobody, self.specification),
+            ("Every seat is held by a registered data set with its card and terms", done, nobody, self.datasets),
+            ("Every data set's terms allow the job", done, nobody, self.terms),
+            ("The rounds are those on the chain, all of them, in order", done, nobody, self.anchors),
+            (
+                "Every upload was signed by its site and stands under its round's root",
+                said,
+                "the site itself",
+                self.uploads,
+            ),
+            ("Every sum is what the masked uploads and the opened shares give", done, nobody, self.sums),
+            ("The job ended as it should", done, "the coordinator, by stopping early", self.ending),
+            ("A quorum of sites signed the settlement", said, "two thirds of the sites", self.quorum),
+            ("The amounts follow from the cards and the rounds", done, nobody, self.settlement),
+            ("The money adds up", done, nobody, self.money),
+        )
+
+    # ------------------------------------------------------------ the claims
+
+    def specification(self) -> str:
+        entry = self.view.entry
+        self.spec = canon.unpack(JobSpec, self.fetch(entry.spec))
+        self.task = build_task(self.spec.learning, self.spec.schema)
+        terms = terms_of(self.spec, self.task.max_rounds, token=entry.token, coordinator=entry.coordinator)
+        found = terms_difference(terms, entry)
+        if found is not None:
+            raise Refused(f"the specification and the chain name different values of {found}")
+        return f"specification {entry.spec.hex()[:16]} is under the job's identifier, with every amount and deadline"
+
+    def datasets(self) -> str:
+        for enrolment, dataset in zip(self.view.enrolments, self.view.datasets, strict=True):
+            where = f"seat {enrolment.seat}"
+            if dataset.id != enrolment.dataset or dataset.steward != enrolment.site:
+                raise Refused(f"{where}: its data set is another steward's")
+            card = canon.unpack(Card, self.fetch(dataset.card))
+            if card.commitment != dataset.commitment:
+                raise Refused(f"{where}: the card and the chain name different commitments")
+            if not matches(card, self.spec.schema):
+                raise Refused(f"{where}: its card describes data of another meaning than the job asks for")
+            self.cards.append(card)
+        return f"{len(self.cards)} cards, their commitments and the job's schema fit together"
+
+    def terms(self) -> str:
+        ask = ask_of(self.spec, self.view.entry.buyer)
+        for enrolment, dataset in zip(self.view.enrolments, self.view.datasets, strict=True):
+            verdict = judge(canon.unpack(Terms, self.fetch(dataset.terms)), ask)
+            if not verdict.allowed:
+                raise Refused(f"seat {enrolment.seat}: {'; '.join(verdict.reasons)}")
+        return f"{len(self.view.datasets)} terms judged again"
+
+    def anchors(self) -> str:
+        entry, anchors = self.view.entry, self.view.anchors
+        links = [(anchor.root, anchor.model, anchor.record) for anchor in anchors]
+        start = head.start(entry.id, len(self.view.enrolments))
+        if anchors and head.fold(start, links) != entry.head:
+            raise Refused("the anchored rounds do not lead to the chain's head")
+        before = canon.digest(self.task.opening())
+        if anchors:
+            self.fetch(before)
+        for number, anchor in enumerate(anchors):
+            self.on_step(f"record of round {number}")
+            record = read_record(anchor, entry.id, self.fetch)
+            if record.round != number or record.before != before:
+                raise Refused(f"round {number}: its record does not follow the round before it")
+            before = record.after
+            self.records.append(record)
+        return f"{len(anchors)} rounds under head {entry.head.hex()[:16]}"
+
+    def uploads(self) -> str:
+        count = 0
+        state = self.task.opening()
+        for record, anchor in zip(self.records, self.view.anchors, strict=True):
+            self.on_step(f"uploads of round {record.round}")
+            exchange = self._exchange(record, state)
+            sent = {seat: digest for seat, digest in enumerate(record.uploads) if digest is not None}
+            found = leaves(exchange, tuple(sent), lambda seat, sent=sent: self.fetch(sent[seat]))  # type: ignore[misc]
+            if merkle.root(found) != anchor.root:
+                raise Refused(f"round {record.round}: the uploads do not give the anchored root")
+            state = canon.unpack(State, self.fetch(record.after))
+            self.task.check(state)
+            count += len(sent)
+        return f"{count} signatures in {len(self.records)} rounds"
+
+    def _exchange(self, record: RoundRecord, state: State) -> Exchange:
+        exchange = canon.unpack(Exchange, self.fetch(record.exchange))
+        expected = session_for(
+            self.view.entry.id,
+            record.round,
+            domain=self.view.domain,
+            coordinator_signer=self.view.entry.coordinator_signer,
+            enrolments=self.view.enrolments,
+            task=self.task,
+            state=state,
+        )
+        if exchange.session != expected:
+            raise Refused(f"round {record.round}: its session is not the one that the chain and the state give")
+        if not record.failure and exchange.survivors != record.survivors:
+            raise Refused(f"round {record.round}: its record and its exchange name different survivors")
+        return exchange
+
+    def sums(self) -> str:
+        state = self.task.opening()
+        failed = exact = 0
+        for record in self.records:
+            self.on_step(f"sum of round {record.round}")
+            if record.failure:
+                if record.after != record.before:
+                    raise Refused(f"round {record.round}: failed, and yet changed the model")
+                failed += 1
+                continue
+            exchange = self._exchange(record, state)
+            total = replay(exchange, lambda seat, record=record: self._upload(record, seat))  # type: ignore[misc]
+            computed = self.task.combine(state, decode(total, scale=self.task.scale(state)), len(record.survivors))
+            published = canon.unpack(State, self.fetch(record.after))
+            if canon.digest(computed) == record.after:
+                exact += 1
+            elif (found := difference(computed, published)) is not None:
+                raise Refused(f"round {record.round}: the anchored model is not what the sum gives, first in {found}")
+            state = published
+        self.state = state
+        rest = f", {len(self.records) - failed - exact} to within 1e-9" if exact + failed < len(self.records) else ""
+        return f"{exact} models bit for bit{rest}; {failed} rounds without a sum"
+
+    def _upload(self, record: RoundRecord, seat: int) -> bytes:
+        digest = record.uploads[seat] if seat < len(record.uploads) else None
+        if digest is None:
+            raise Refused(f"round {record.round}: the upload of seat {seat} is not recorded")
+        return self.fetch(digest)
+
+    def ending(self) -> str:
+        stage = self.view.entry.stage
+        if stage in (Stage.SETTLING, Stage.COMPLETED) and self.state.phase is not Phase.DONE:
+            raise Refused("the job was settled before its learning was done")
+        done = "done" if self.state.phase is Phase.DONE else "not done"
+        return f"the job is {stage.name.lower()}; its learning is {done}"
+
+    def quorum(self) -> str:
+        entry = self.view.entry
+        if entry.stage not in (Stage.SETTLING, Stage.COMPLETED):
+            return "nothing was settled"
+        struct = sign.Settlement(entry.id, entry.head, entry.claims, entry.payout)
+        digest = sign.digest(self.view.domain, struct)
+        signers = {enrolment.seat: enrolment.signer for enrolment in self.view.enrolments}
+        agreed = set()
+        for seat, signature in self.view.settlement_signatures:
+            if seat not in signers or not sign.verify(signers[seat], digest, signature):  # type: ignore[index]
+                raise Refused(f"the settlement carries a signature that is not seat {seat}'s")
+            agreed.add(seat)
+        needed = threshold_for(len(signers))
+        if len(agreed) < needed:
+            raise Refused(f"only {len(agreed)} sites signed the settlement, {needed} are needed")
+        return f"{len(agreed)} of {len(signers)} sites"
+
+    def settlement(self) -> str:
+        entry = self.view.entry
+        parts = participation(self.view.enrolments, self.records, self.cards)
+        self.settled = settle(
+            entry.id, parts, price=entry.price, fee=self.spec.money.fee, coordinator=entry.coordinator
+        )
+        if entry.stage not in (Stage.SETTLING, Stage.COMPLETED):
+            return "nothing was settled"
+        if (self.settled.root, self.settled.payout) != (entry.claims, entry.payout):
+            raise Refused("the settled amounts are not those that the cards and the rounds give")
+        return f"{self.settled.payout} units over {sum(amount > 0 for amount in self.settled.amounts)} payees"
+
+    def money(self) -> str:
+        entry = self.view.entry
+        owed = dict(zip(self.settled.accounts, self.settled.amounts, strict=True))
+        deposits = {enrolment.site: entry.stake for enrolment in self.view.enrolments} | {entry.coordinator: entry.bond}
+        paid = Tokens(0)
+        seen = set()
+        for claim in self.view.claims:
+            due = owed.get(claim.account, Tokens(0)) if entry.stage is Stage.COMPLETED else Tokens(0)
+            if claim.account in seen or claim.amount not in (0, due) or claim.returned > deposits.get(claim.account, 0):
+                raise Refused(f"0x{claim.account.hex()} pulled something else than it was owed")
+            seen.add(claim.account)
+            paid = Tokens(paid + claim.amount)
+        if paid > entry.payout:
+            raise Refused("more was pulled than was settled")
+        return f"{paid} of {entry.payout} units pulled, {entry.price - entry.payout} back to the buyer"
