@@ -8,12 +8,11 @@
 // The output depends on the sources, the compiler and the settings below, and on nothing else of the machine:
 // no paths, no times, no metadata hash. A test compares a fresh build with the committed artifacts byte for byte.
 import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import solc from "solc";
+import { HERE, read } from "./sources.mjs";
 
-const HERE = dirname(fileURLToPath(import.meta.url));
 const ROOT = join(HERE, "..");
 const SUITES = [
   { folder: "src", names: ["Datasets", "DemoToken", "Jobs", "Members"], home: "src/caduceus/contracts/artifacts" },
@@ -32,12 +31,6 @@ const SETTINGS = {
 
 // 2394: transient storage needs care. OpenZeppelin's guard, its only use here, clears it at the end of the call.
 const EXPECTED = new Set(["2394"]);
-
-/** The text of a source by the name under which Solidity files import it. */
-function read(name) {
-  const path = name.startsWith("@") ? join(HERE, "node_modules", name) : join(HERE, name);
-  return readFileSync(path, "utf8");
-}
 
 /** The sources of one folder, by name. */
 function sources(folder) {

@@ -39,20 +39,20 @@ interface IDatasets {
     /// @param card        Digest of the data card.
     /// @param terms       Digest of the data-use terms.
     /// @param budgetMicro Lifetime privacy budget in millionths of epsilon; 0 sets none.
-    /// @return dataset    The id, see `idOf`.
+    /// @return id         See `idOf`.
     function register(bytes32 commitment, bytes32 card, bytes32 terms, uint64 budgetMicro)
         external
-        returns (bytes32 dataset);
+        returns (bytes32 id);
 
     /// @notice Take a data set off the market, for ever.
-    function withdraw(bytes32 dataset) external;
+    function withdraw(bytes32 id) external;
 
     /// @notice The id that `register` gives: a digest of everything that was registered, so that whoever holds the
     /// event, from any source, can check it against the id.
     function idOf(address steward, bytes32 commitment, bytes32 card, bytes32 terms, uint64 budgetMicro)
         external
         pure
-        returns (bytes32 dataset);
+        returns (bytes32 id);
 
     /// @notice The data set as it stands; all zero for an unknown id.
     function dataset(bytes32 id) external view returns (Dataset memory);

@@ -101,7 +101,7 @@ struct Challenge {
 ///     OPEN, FUNDED -cancel-> EXPIRED;  OPEN .. TRAINING -expire-> EXPIRED;
 ///     SETTLING -disputeLeaf, upholdOmission-> REJECTED
 /// Every payment out is pulled: stakes, bonds and rewards by `claim`, refunds and forfeits by `withdraw`. Nobody, not
-/// even a deployer, has a say over anybody else's money.
+/// even a deployer, has a say over anybody else's money. In the functions below `id` is a job's and `number` a seat's.
 interface IJobs {
     // ------------------------------------------------------------------ what happened
 
@@ -227,39 +227,39 @@ interface IJobs {
     // ------------------------------------------------------------------ asking and paying
 
     /// @notice Ask without paying yet; the caller must be a member with the buyer's role.
-    /// @return job The id, see `idOf`.
-    function open(Terms calldata terms) external returns (bytes32 job);
+    /// @return id A digest, see `idOf`.
+    function open(Terms calldata terms) external returns (bytes32 id);
 
     /// @notice Put the price of an open job in escrow; the buyer has allowed this contract to take it.
-    function fund(bytes32 job) external;
+    function fund(bytes32 id) external;
 
     /// @notice Ask and pay in one transaction.
-    function openAndFund(Terms calldata terms) external returns (bytes32 job);
+    function openAndFund(Terms calldata terms) external returns (bytes32 id);
 
     /// @notice Take back a job that nobody has accepted; the price is credited to the buyer.
-    function cancel(bytes32 job) external;
+    function cancel(bytes32 id) external;
 
     // ------------------------------------------------------------------ taking part
 
     /// @notice Take a funded job and put down the bond; the named coordinator, a member with that role.
-    function accept(bytes32 job) external;
+    function accept(bytes32 id) external;
 
     /// @notice Take a seat with one's own active data set and put down the stake; a member with the steward's role.
     /// @dev A data set has one steward and an account one seat, so a data set has at most one seat.
-    /// @return seat 0, 1, 2, ... in the order of enrolment.
-    function enrol(bytes32 job, bytes32 dataset) external returns (uint256 seat);
+    /// @return number The seat: 0, 1, 2, ... in the order of enrolment.
+    function enrol(bytes32 id, bytes32 dataset) external returns (uint256 number);
 
     /// @notice Close the roster and begin; the coordinator.
-    function start(bytes32 job) external;
+    function start(bytes32 id) external;
 
     // ------------------------------------------------------------------ recording and settling
 
     /// @notice Record the next round; the coordinator.
     /// @param round Must be the number of rounds recorded so far, so that a repeated transaction is refused.
-    function anchor(bytes32 job, uint256 round, bytes32 root, bytes32 model, bytes32 record) external;
+    function anchor(bytes32 id, uint256 round, bytes32 root, bytes32 model, bytes32 record) external;
 
     /// @notice Record the next rounds at once, for a coordinator that lost its node for a while.
-    function anchorMany(bytes32 job, uint256 round, Entry[] calldata entries) external;
+    function anchorMany(bytes32 id, uint256 round, Entry[] calldata entries) external;
 
     /// @notice Propose how the price is shared; the coordinator, with signatures of more than two thirds of the sites.
     /// @param claims     Merkle root over leaves of abi.encode(job, account, amount); a site's position is its seat.
@@ -267,7 +267,7 @@ interface IJobs {
     /// @param seats      Who signed, in rising order.
     /// @param signatures Over Settlement(job, head, claims, payout), paired with `seats`.
     function settle(
-        bytes32 job,
+        bytes32 id,
         bytes32 claims,
         uint256 payout,
         uint256[] calldata seats,
@@ -275,10 +275,10 @@ interface IJobs {
     ) external;
 
     /// @notice Make a settlement final once its window is over and no challenge is open; anyone.
-    function complete(bytes32 job) external;
+    function complete(bytes32 id) external;
 
     /// @notice End a job whose stage ran out before it was settled; anyone.
-    function expire(bytes32 job) external;
+    function expire(bytes32 id) external;
 
     // ------------------------------------------------------------------ disputing
 
@@ -289,8 +289,8 @@ interface IJobs {
     /// @param signature What the leaf's last word is the digest of; not looked at if the leaf is not even of that form.
     /// @param siblings  The leaf's Merkle proof, bottom up.
     function disputeLeaf(
-        bytes32 job,
-        uint256 seat,
+        bytes32 id,
+        uint256 number,
         RoundProof calldata proof,
         bytes calldata leafData,
         bytes calldata signature,
@@ -300,20 +300,20 @@ interface IJobs {
     /// @notice Complain that a round leaves out an upload; the seat's site, with the coordinator's signed receipt.
     /// @dev A coordinator that lies can anchor a root that nobody can open, so it is the one that has to open it.
     /// @param receipt The signature over Receipt(job, round, seat, leaf).
-    function challengeOmission(bytes32 job, uint256 round, uint256 seat, bytes32 leaf, bytes calldata receipt)
+    function challengeOmission(bytes32 id, uint256 round, uint256 number, bytes32 leaf, bytes calldata receipt)
         external;
 
     /// @notice Show the challenged leaf in its place; anyone.
     function answerOmission(
-        bytes32 job,
-        uint256 seat,
+        bytes32 id,
+        uint256 number,
         bytes32 leaf,
         RoundProof calldata proof,
         bytes32[] calldata siblings
     ) external;
 
     /// @notice Reject a job whose coordinator left a challenge unanswered; anyone.
-    function upholdOmission(bytes32 job, uint256 seat) external;
+    function upholdOmission(bytes32 id, uint256 number) external;
 
     // ------------------------------------------------------------------ being paid
 
@@ -321,12 +321,12 @@ interface IJobs {
     /// @param amount   The claim's amount; 0 pulls stake and bond alone and needs no proof.
     /// @param index    The claim's position among the job's claims.
     /// @param siblings Its Merkle proof, bottom up.
-    function claim(bytes32 job, uint256 amount, uint256 index, bytes32[] calldata siblings) external;
+    function claim(bytes32 id, uint256 amount, uint256 index, bytes32[] calldata siblings) external;
 
     // ------------------------------------------------------------------ reading
 
     /// @notice The id that `open` gives: a digest of the buyer and the terms, so nobody else can take it.
-    function idOf(address buyer, Terms calldata terms) external pure returns (bytes32 job);
+    function idOf(address buyer, Terms calldata terms) external pure returns (bytes32 id);
 
     /// @notice The job as it stands; all zero for an unknown id.
     function job(bytes32 id) external view returns (Job memory);

@@ -50,7 +50,7 @@ contract Jobs is IJobs, Purse, Statements {
         entry.stage = Stage.FUNDED;
         entry.deadline = _after(entry.enrolFor);
         emit JobFunded(id);
-        _take(entry.token, msg.sender, entry.price);
+        _take(entry.token, entry.price);
     }
 
     /// @inheritdoc IJobs
@@ -58,7 +58,7 @@ contract Jobs is IJobs, Purse, Statements {
         id = _open(terms);
         _jobs[id].stage = Stage.FUNDED;
         emit JobFunded(id);
-        _take(terms.token, msg.sender, terms.price);
+        _take(terms.token, terms.price);
     }
 
     /// @inheritdoc IJobs
@@ -115,7 +115,7 @@ contract Jobs is IJobs, Purse, Statements {
         entry.bondHeld = true;
         entry.coordinatorSigner = coordinator.signer;
         emit JobAccepted(id, msg.sender, coordinator.signer);
-        _take(entry.token, msg.sender, entry.bond);
+        _take(entry.token, entry.bond);
     }
 
     /// @inheritdoc IJobs
@@ -133,7 +133,7 @@ contract Jobs is IJobs, Purse, Statements {
         _seatOf[id][msg.sender] = number + 1;
         _seats[id][number] = Seat(msg.sender, site.signer, true);
         emit SiteEnrolled(id, number, msg.sender, dataset, site.signer, site.agreementKey);
-        _take(entry.token, msg.sender, entry.stake);
+        _take(entry.token, entry.stake);
     }
 
     /// @inheritdoc IJobs
@@ -377,7 +377,7 @@ contract Jobs is IJobs, Purse, Statements {
         if (amount + returned == 0) revert NothingToClaim(id, msg.sender);
         if (amount != 0) _spend(id, entry, amount, index, siblings);
         emit Claimed(id, msg.sender, amount, returned);
-        _give(entry.token, msg.sender, amount + returned);
+        _give(entry.token, amount + returned);
     }
 
     /// @dev What the job holds of the caller's own money, which it holds no longer.
@@ -459,6 +459,9 @@ contract Jobs is IJobs, Purse, Statements {
         if (msg.sender != site) revert NotSite(msg.sender, site);
     }
 
+    // Deadlines are hours to weeks away; the seconds by which a validator can shift a block change nobody's chances.
+    // slither-disable-start timestamp
+
     function _onTime(uint256 deadline) private view {
         if (block.timestamp > deadline) revert DeadlinePassed(deadline, block.timestamp);
     }
@@ -466,6 +469,8 @@ contract Jobs is IJobs, Purse, Statements {
     function _overdue(uint256 deadline) private view {
         if (block.timestamp <= deadline) revert DeadlineAhead(deadline, block.timestamp);
     }
+
+    // slither-disable-end timestamp
 
     function _after(uint32 duration) private view returns (uint40) {
         return uint40(block.timestamp) + duration;

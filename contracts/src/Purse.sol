@@ -30,7 +30,7 @@ abstract contract Purse is ReentrancyGuardTransient {
         if (amount == 0) revert NothingToWithdraw(token, msg.sender);
         _credits[token][msg.sender] = 0;
         emit Withdrawn(token, msg.sender, amount);
-        _give(token, msg.sender, amount);
+        _give(token, amount);
     }
 
     /// @notice What `account` can withdraw in `token`.
@@ -44,16 +44,17 @@ abstract contract Purse is ReentrancyGuardTransient {
         emit Credited(token, account, amount);
     }
 
-    function _take(address token, address from, uint256 amount) internal {
+    /// @dev Pulls from the caller alone: an allowance given to this contract is of use to nobody else.
+    function _take(address token, uint256 amount) internal {
         if (amount == 0) return;
         uint256 before = IERC20(token).balanceOf(address(this));
-        IERC20(token).safeTransferFrom(from, address(this), amount);
+        IERC20(token).safeTransferFrom(msg.sender, address(this), amount);
         uint256 delivered = IERC20(token).balanceOf(address(this)) - before;
         if (delivered != amount) revert TransferInexact(token, amount, delivered);
     }
 
-    function _give(address token, address to, uint256 amount) internal {
+    function _give(address token, uint256 amount) internal {
         if (amount == 0) return;
-        IERC20(token).safeTransfer(to, amount);
+        IERC20(token).safeTransfer(msg.sender, amount);
     }
 }

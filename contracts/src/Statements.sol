@@ -37,6 +37,8 @@ abstract contract Statements is EIP712 {
 
     /// @dev True if `signer`'s key made the signature: 65 bytes, v of 27 or 28, low s.
     function _isEvidence(address signer, bytes32 digest, bytes calldata signature) internal pure returns (bool) {
+        // The value left out only details the problem.
+        // slither-disable-next-line unused-return
         (address recovered, ECDSA.RecoverError problem,) = ECDSA.tryRecoverCalldata(digest, signature);
         return problem == ECDSA.RecoverError.NoError && recovered == signer;
     }
