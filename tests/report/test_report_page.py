@@ -228,7 +228,7 @@ def test_a_missing_figure_is_a_dash_with_its_reason():
     document = page([bare_job()])
     said = words(document)
     assert "– (cannot be told from what was summed)" in said
-    assert "– (the card does not say)" in said
+    assert "– the card does not say" in said
     assert "None" not in said
     assert "No site has a figure" in said
     assert "– No calibration" in said

@@ -45,8 +45,8 @@ def flow_section(facts: JobFacts, anchor: str) -> Html:
     body = figure(
         join((flow_picture(told, title="How the job went", desc=desc), flow_steps(told))),
         Html(
-            "The upper band is public and cannot be changed afterwards. Below it, rows stay at their sites; "
-            f"what the job lets anyone see of single updates: {text(facts.visibility)}."
+            "The upper band is what the chain holds; below it, rows stay at their sites. "
+            f"What the job lets anyone see of single updates: {text(facts.visibility)}."
         ),
     )
     return section(f"{anchor}-flow", Html("How it went"), body)
@@ -73,7 +73,7 @@ def rounds_section(facts: JobFacts, anchor: str) -> Html:
     small = rounds_chart(facts.rounds, names, title="Rounds", width=360)
     drawn = Html(f'<div class="wide">{chart}</div><div class="narrow">{small}</div>')
     legend = phase_legend(facts.rounds)
-    body = join((figure(join((legend, drawn)), caption, "tall"), _rounds_table(facts.rounds)))
+    body = join((figure(join((legend, drawn)), caption), _rounds_table(facts.rounds)))
     return section(f"{anchor}-rounds", title, body)
 
 

@@ -113,8 +113,8 @@ def _anchored(facts: JobFacts) -> Stop:
     if not number:
         return Stop(Html("Anchored"), rounds, (NONE,), Html("It anchored nothing."))
     gas = whole(round(sum(one.gas for one in facts.rounds) / number))
-    told = Html(f"It anchored {rounds} on the chain, {gas} gas each.")
-    return Stop(Html("Anchored"), rounds, (Html(f"{gas} gas each"),), told)
+    told = Html(f"It anchored {rounds} on the chain, {gas} gas each on average.")
+    return Stop(Html("Anchored"), rounds, (Html(f"mean {gas} gas"),), told)
 
 
 def _settled(facts: JobFacts, paid: int, coordinator: int) -> Stop:
@@ -134,7 +134,7 @@ def _buyer(facts: JobFacts) -> Stop:
 def _sum(facts: JobFacts) -> Stop:
     entries = max((one.entries for one in facts.rounds), default=0)
     if not entries:
-        return Stop(Html("Sum"), Html("–"), (Html("nothing was summed"),), Html("Nothing was summed."))
+        return Stop(Html("Sum"), Html("–"), (Html("nothing summed"),), Html("Nothing was summed."))
     ring = power(max(one.bits for one in facts.rounds))
     told = Html(
         f"Updates of up to {brief(entries)} entries are summed modulo {ring}; "

@@ -43,9 +43,14 @@ def join(parts: Iterable[Html], separator: str = "") -> Html:
 
 
 def dash(reason: str) -> Html:
-    """A dash where a figure is missing, with the reason for the pointer and for a screen reader."""
+    """A dash where a figure is missing, with the reason for the pointer and for a screen reader; for tables."""
     why = text(reason)
     return Html(f'<span class="dash" title="{why}">–<span class="unseen"> ({why})</span></span>')
+
+
+def missing(reason: str) -> Html:
+    """A dash where a figure is missing, with the reason in plain sight; for places with room."""
+    return Html(f'<span class="dash">– <small>{text(reason)}</small></span>')
 
 
 def code(value: str, limit: int = 12) -> Html:

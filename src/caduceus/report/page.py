@@ -88,8 +88,9 @@ def _article(facts: JobFacts, anchor: str, parts: Sequence[tuple[str, str, Part]
 
 
 def _mast(jobs: int) -> Html:
+    said = "a training job" if jobs == 1 else count(jobs, "training job")
     return Html(
-        f'<header class="mast">{summary.brand()}<h1>Caduceus: report on {count(jobs, "training job")}</h1>'
+        f'<header class="mast">{summary.brand()}<h1>Caduceus: report on {said}</h1>'
         "<p>From the chain, the transcript and the sites’ own folders</p></header>"
     )
 

@@ -26,6 +26,11 @@ class Verdict:
     broken: tuple[CheckFacts, ...]
     open: int
 
+    @property
+    def claims(self) -> int:
+        """How many claims there are, checked or not."""
+        return self.holding + len(self.broken) + self.open
+
 
 def judge(checks: Sequence[CheckFacts]) -> Verdict:
     """One broken claim breaks the audit; a claim that was not checked never counts as held."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from caduceus.report.facts import JobFacts, SiteFacts
-from caduceus.report.markup import Column, Html, code, dash, join, pairs, section, table, text
-from caduceus.report.words import count, score, whole
+from caduceus.report.markup import Column, Html, code, dash, join, missing, pairs, section, table, text
+from caduceus.report.words import count, known, score, whole
 
 CARDS = 12
 """Up to here every site has a card; more sites share a table."""
@@ -30,10 +32,10 @@ def _card(site: SiteFacts, facts: JobFacts) -> Html:
     token = text(facts.token)
     said = pairs(
         (
-            (Html("Rows"), _said(site.rows_shown)),
-            (Html("Missing values"), _said(site.missing_shown)),
+            (Html("Rows"), _said(site.rows_shown, missing)),
+            (Html("Missing values"), _said(site.missing_shown, missing)),
             (Html("Rounds in the sum"), Html(f"{whole(site.rounds)} of {whole(len(facts.rounds))}")),
-            (Html("AUROC, job’s model"), score(site.federated.auroc, NO_FIGURE)),
+            (Html("AUROC, job’s model"), _auroc(site)),
             (Html("Paid"), Html(f"{whole(site.paid)} {token}")),
             (Html("Stake returned"), Html(f"{whole(site.returned)} {token}")),
             (Html("Data set"), code(site.dataset)),
@@ -46,8 +48,12 @@ def _card(site: SiteFacts, facts: JobFacts) -> Html:
     )
 
 
-def _said(value: str) -> Html:
-    return text(value) if value else dash("the card does not say")
+def _auroc(site: SiteFacts) -> Html:
+    return score(site.federated.auroc, "") if known(site.federated.auroc) else missing("too few rows, or one outcome")
+
+
+def _said(value: str, absent: Callable[[str], Html] = dash) -> Html:
+    return text(value) if value else absent("the card does not say")
 
 
 def _table(facts: JobFacts) -> Html:

@@ -28,6 +28,7 @@ code{font:.86em/1.4 var(--mono);color:var(--soft);white-space:nowrap}
 .skip{position:absolute;left:-99rem;top:.5rem;background:var(--card);padding:.5rem 1rem;z-index:3}
 .skip:focus{left:.5rem}
 .dash{color:var(--soft)}
+.dash small{font-size:.88em}
 .num{font-variant-numeric:tabular-nums lining-nums}
 .soft{color:var(--soft)}
 """
@@ -92,6 +93,7 @@ _PARTS = """
 .tiles small{display:block;font-size:.83rem;line-height:1.45;color:var(--soft)}
 .source{max-width:75ch}
 .facts{display:grid;grid-template-columns:repeat(auto-fill,minmax(15.5rem,1fr));gap:.9rem 2rem;margin:0}
+.facts+details{margin-top:.9rem}
 .facts dt{font-size:.8rem;color:var(--soft)}
 .facts dd{margin:0;font-size:.95rem;overflow-wrap:anywhere}
 .cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,12.6rem),1fr));gap:1rem}
@@ -186,7 +188,7 @@ th[aria-sort] button{color:var(--ink)}
 th[aria-sort=ascending] button::after{content:" \\2191"}
 th[aria-sort=descending] button::after{content:" \\2193"}
 @media (min-width:720px){.gas tbody th{white-space:nowrap}}
-@media (max-width:719px){
+@media screen and (max-width:719px){
  .stack thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
  .stack,.stack tbody,.stack tr,.stack th,.stack td{display:block}
  .stack tr{border-bottom:1px solid var(--line);padding:.7rem 0}
@@ -260,6 +262,9 @@ _PRINT = """
  .tall thead th,.tall tfoot th,.tall tfoot td{position:static}
  a{color:inherit;text-decoration:none}
  figure.tall{break-inside:auto}
+ tfoot{display:table-row-group}
+ .wide{display:block}
+ .narrow,.path.narrow{display:none}
 }
 @media (prefers-reduced-motion:reduce){html{scroll-behavior:auto}}
 """

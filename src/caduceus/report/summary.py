@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from caduceus.report.facts import JobFacts
-from caduceus.report.markup import NONE, Column, Html, code, dash, folded, join, listing, pairs, table, text
+from caduceus.report.markup import NONE, Column, Html, code, dash, folded, join, missing, pairs, table, text
 from caduceus.report.reading import (
     Spent,
     Verdict,
@@ -36,9 +36,11 @@ def head(facts: JobFacts, anchor: str) -> Html:
 
 
 def _lede(facts: JobFacts) -> Html:
-    asked = f"{count(len(facts.sites), 'site')} learned to predict {text(facts.target)} together"
+    sites, purpose = count(len(facts.sites), "site"), Html(f"The purpose: {text(facts.purpose)}.")
+    if not facts.rounds:
+        return Html(f"{sites} enrolled to predict {text(facts.target)}; no round was anchored. {purpose}")
     how = f"{count(len(facts.rounds), 'round')} of {text(facts.model)}"
-    return Html(f"{asked}, in {how}. The purpose: {text(facts.purpose)}.")
+    return Html(f"{sites} learned to predict {text(facts.target)} together, in {how}. {purpose}")
 
 
 def _banner(verdict: Verdict, anchor: str) -> Html:
@@ -60,7 +62,7 @@ def _banner(verdict: Verdict, anchor: str) -> Html:
         more = f" {count(rest, 'more claim')} {'does' if rest == 1 else 'do'} not fit." if rest else ""
         head = "The audit does not pass"
         tail = f"First that does not fit: <b>{text(first.claim)}</b>{why}.{more} {unchecked}"
-    link = f' <a href="#{anchor}-audit">Every claim, and who could break it</a>'
+    link = f' <a href="#{anchor}-audit">Every claim, and who could break it</a>' if verdict.claims else ""
     return Html(
         f'<div class="verdict {tone}">{verdict_mark(verdict.passes)}<div><strong>{head}</strong>'
         f"<p>{tail}{link}</p></div></div>"
@@ -92,6 +94,8 @@ def _discrimination(facts: JobFacts) -> tuple[Html, Html]:
     if known(facts.auroc_error) and facts.auroc_error:
         notes.append(Html(f"± {plain(facts.auroc_error, 4)} left open by the histogram"))
     notes.append(_means(facts))
+    if not known(facts.pooled.auroc):
+        notes.insert(0, Html(NOT_TOLD))
     return _tile("AUROC, all rows", score(facts.pooled.auroc, NOT_TOLD), [note for note in notes if note])
 
 
@@ -113,13 +117,15 @@ def _brier(facts: JobFacts) -> tuple[Html, Html]:
         notes.append(
             Html(f"{said}; own rows alone {plain(own.value)} (control arm)" if own.value is not None else said)
         )
-    return _tile("Brier score, all rows", score(facts.pooled.brier, NOT_TOLD), notes)
+    if not known(facts.pooled.brier):
+        notes[0] = Html(NOT_TOLD)
+    return _tile("Brier, all rows", score(facts.pooled.brier, NOT_TOLD), notes)
 
 
 def _paid(facts: JobFacts, work: Spent) -> tuple[Html, Html]:
     token = text(facts.token)
     if work.buyer is None:
-        return _tile("Price", brief(facts.price), [Html(f"{token}; no flow of money names the buyer")])
+        return _tile("Price", brief(facts.price), [Html(f"{token}; no money of the buyer moved")])
     notes = [
         Html(f"{token}, of which {brief(work.sites)} to the sites and {brief(work.coordinator)} to the coordinator")
     ]
@@ -130,17 +136,17 @@ def _paid(facts: JobFacts, work: Spent) -> tuple[Html, Html]:
 
 def _gas(facts: JobFacts) -> tuple[Html, Html]:
     if not facts.gas:
-        return _tile("Gas", dash("no receipts in these facts"), [])
+        return _tile("Gas", dash("no receipts"), [Html("no receipts in these facts")])
     notes = [Html(f"over {count(sum(kind.count for kind in facts.gas), 'transaction')}")]
     if facts.rounds:
         each = round(sum(one.gas for one in facts.rounds) / len(facts.rounds))
         notes.append(Html(f"{whole(each)} to anchor a round, on average"))
-    return _tile("Gas, all transactions", brief(gas_total(facts)), notes)
+    return _tile("Gas in all", brief(gas_total(facts)), notes)
 
 
 def _work(facts: JobFacts) -> tuple[Html, Html]:
     notes = (
-        Html(f"from posting to settlement {duration(facts.seconds_total)}"),
+        Html(f"{duration(facts.seconds_total)} in all"),
         Html(f"{count(len(facts.sites), 'site')}, {count(len(facts.rounds), 'round')}"),
     )
     return _tile("Training took", duration(facts.seconds_training), notes)
@@ -148,9 +154,6 @@ def _work(facts: JobFacts) -> tuple[Html, Html]:
 
 def terms(facts: JobFacts) -> Html:
     """What was asked for and on what terms, word for word."""
-    features = folded(
-        Html(f"{count(len(facts.features), 'feature')}"), listing((text(name) for name in facts.features), "says")
-    )
     token = text(facts.token)
     data = Html(f'<p class="source"><b>{text(facts.data_title)}</b><br/>{_source(facts.data_source)}</p>')
     asked = pairs(
@@ -163,15 +166,17 @@ def terms(facts: JobFacts) -> Html:
             (Html("Bond of the coordinator"), Html(f"{whole(facts.bond)} {token}")),
             (Html("Job"), code(facts.job, 24)),
             (Html("Specification"), code(facts.spec, 24)),
-            (Html("Features"), features if facts.features else dash("none listed")),
         ),
         "facts",
     )
-    return join((data, asked))
+    if not facts.features:
+        return join((data, asked))
+    listed = Html(f"<p>{text(', '.join(facts.features))}</p>")
+    return join((data, asked, folded(count(len(facts.features), "feature"), listed)))
 
 
 def _source(source: str) -> Html:
-    return Html(f'<span class="soft">{text(source)}</span>') if source else dash("no source given")
+    return Html(f'<span class="soft">{text(source)}</span>') if source else missing("no source given")
 
 
 def overview(jobs: Sequence[JobFacts], anchors: Sequence[str]) -> Html:
