@@ -58,7 +58,7 @@ class Network:
             return 0
         if not self.is_ours:
             raise Refused(f"{self.name}: the stage ends in {ahead} s; run the same command again after that")
-        self.node.request("evm_increaseTime", [ahead])
+        self.node.request("evm_setNextBlockTimestamp", [until + 1])
         self.node.request("evm_mine", [])
         return ahead
 
