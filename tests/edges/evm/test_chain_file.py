@@ -200,6 +200,34 @@ def test_a_block_that_the_disk_refuses_never_happened(tmp_path: Path) -> None:
     assert replay(path).problem is None
 
 
+def test_a_writer_closes_cleanly_beside_readers(tmp_path: Path) -> None:
+    path = tmp_path / "chain.db"
+    with fresh(path) as chain:
+        Sender(Node(chain).request).send(to=BOB.address, value=1)
+        reader = read_chain(path)
+        assert reader.head == chain.head
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["chain.db", "chain.db.seal"]
+    with open_chain(path, clock=clock) as chain:
+        assert Node(reader).request("eth_getBalance", [BOB.address]) == hex(1000 * ETHER + 1)
+        chain.mine()
+        assert reader.head == chain.head
+    reader.close()
+    assert verify_file(path).whole
+
+
+def test_a_file_that_another_program_holds_is_finished_at_the_next_closing(tmp_path: Path) -> None:
+    path = tmp_path / "chain.db"
+    with fresh(path) as chain:
+        before = chain.mine()
+        stranger = sqlite3.connect(path)
+        stranger.execute("SELECT count(*) FROM blocks").fetchone()
+    assert [problem.what for problem in verify_file(path).problems if "not closed cleanly" in problem.what] != []
+    stranger.close()
+    with open_chain(path, clock=clock) as chain:
+        assert chain.head == before
+    assert verify_file(path).whole
+
+
 def test_a_fork_must_open_the_file_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with fresh(tmp_path / "chain.db") as chain:
         sender = Sender(Node(chain).request)
@@ -207,5 +235,8 @@ def test_a_fork_must_open_the_file_itself(tmp_path: Path, monkeypatch: pytest.Mo
             patch.setattr("os.getpid", lambda: -1)
             with pytest.raises(Misuse, match="a fork must open the file itself"):
                 sender.send(to=BOB.address, value=1)
+            chain.store.close()  # as a fork's exit would: the parent's file and lock are left alone
+        with pytest.raises(Refused, match="another process writes"):
+            open_chain(tmp_path / "chain.db", clock=clock)
         sender.send(to=BOB.address, value=1)
         assert Node(chain).request("eth_getBalance", [BOB.address]) == hex(1000 * ETHER + 1)

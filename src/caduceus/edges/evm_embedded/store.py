@@ -6,8 +6,6 @@ crash at any moment leaves the chain as it was after the last acknowledged block
 
 from __future__ import annotations
 
-import fcntl
-import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from caduceus import canon
+from caduceus.edges.evm_embedded.ownership import Ownership
 from caduceus.errors import Misuse, Refused, Unavailable
 
 FORMAT = 1
@@ -58,34 +57,44 @@ class Store:
     writable    whether this store owns the file
     """
 
-    def __init__(self, connection: sqlite3.Connection, path: Path | None, lock: int | None, writable: bool) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path | None, owner: Ownership | None) -> None:
         self.connection = connection
         self.path = path
-        self.writable = writable
-        self._lock = lock
-        self._process = os.getpid()
+        self.writable = path is None or owner is not None
+        self._owner = owner
         self._prepared = path is None
+        self._lets_go = False
 
     @classmethod
     def create(cls, path: Path | None) -> Store:
         """Make an empty file and own it.
 
-        Raises Refused if `path` exists or another process is making it.
+        Raises Refused if `path` exists or another process is making it; Unavailable if the disk refuses. Then
+        nothing is left.
         """
         if path is None:
-            store = cls(sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False), None, None, True)
+            store = cls(sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False), None, None)
             store.connection.executescript(_SCHEMA)
             return store
-        lock = _own(path)
-        for name in (path, *_companions(path)):
-            if name.exists():
-                _disown(path, lock)
-                told = "exists already; open it" if name == path else "is left from an earlier chain; remove it"
-                raise Refused(f"{name} {told}, or choose another file")
-        store = cls(_connect(path, "rwc"), path, lock, True)
-        store.connection.executescript(f"PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {FORMAT};")
-        store.prepare()
-        store.connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+        owner = Ownership.take(path)
+        try:
+            for name in (path, *_companions(path)):
+                if name.exists():
+                    told = "exists already; open it" if name == path else "is left from an earlier chain; remove it"
+                    raise Refused(f"{name} {told}, or choose another file")
+            store = cls(_connect(path, "rwc"), path, owner)
+            marks = f"PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {FORMAT};"
+            try:
+                with store.explaining():
+                    store.connection.executescript(f"{marks} BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+                    store.prepare()
+            except BaseException:
+                store.connection.close()
+                path.unlink(missing_ok=True)
+                raise
+        except BaseException:
+            owner.release()
+            raise
         return store
 
     @classmethod
@@ -99,25 +108,30 @@ class Store:
         """
         if not path.is_file():
             raise Refused(f"{path}: there is no such chain file")
-        lock = _own(path) if writable else None
+        owner = Ownership.take(path) if writable else None
         try:
-            connection = _connect(path, "rw" if writable else "ro", immutable)
+            store = cls(_connect(path, "rw" if writable else "ro", immutable), path, owner)
+            store._lets_go = not writable and not immutable
             try:
-                _check_format(connection, path)
+                _check_format(store.connection, path)
             except BaseException:
-                connection.close()
+                store.connection.close()
                 raise
         except BaseException:
-            if lock is not None:
-                _disown(path, lock)
+            if owner is not None:
+                owner.release()
             raise
-        return cls(connection, path, lock, writable)
+        return store
 
     def prepare(self) -> None:
-        """Get ready to write; until then an opened file is left as it is."""
-        self.connection.execute("PRAGMA journal_mode = WAL")
-        self.connection.execute("PRAGMA synchronous = FULL")  # an acknowledged block survives a power cut too
-        self.connection.execute("PRAGMA cache_size = -16384")
+        """Get ready to write; until then an opened file is left as it is.
+
+        Raises Unavailable if another program holds the file.
+        """
+        with self.explaining():
+            self.connection.execute("PRAGMA journal_mode = WAL")
+            self.connection.execute("PRAGMA synchronous = FULL")  # an acknowledged block survives a power cut too
+            self.connection.execute("PRAGMA cache_size = -16384")
         self._prepared = True
 
     def genesis(self) -> Genesis:
@@ -144,9 +158,9 @@ class Store:
         """
         if not self._prepared:
             raise Misuse(f"{self.name}: opened for reading only")
-        if os.getpid() != self._process:
+        if self._owner is not None and self._owner.inherited:
             raise Misuse(f"{self.name}: opened by another process; a fork must open the file itself")
-        try:
+        with self.explaining():
             self.connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self.connection
@@ -155,51 +169,71 @@ class Store:
                 if self.connection.in_transaction:
                     self.connection.execute("ROLLBACK")
                 raise
-        except sqlite3.DatabaseError as problem:
-            raise self._explained(problem) from None
 
     def read(self, query: str, values: Sequence[object] = ()) -> list[Any]:
         """All rows of a query.
 
         Raises Refused if the file is damaged.
         """
-        try:
-            return self.connection.execute(query, values).fetchall()
-        except sqlite3.DatabaseError as problem:
-            raise self._explained(problem) from None
+        with self.explaining():
+            rows = self.connection.execute(query, values).fetchall()
+            if self._lets_go:
+                self._let_go()
+        return rows
 
     def read_one(self, query: str, values: Sequence[object] = ()) -> Any:
         """The first row of a query, or None.
 
         Raises Refused if the file is damaged.
         """
-        try:
-            return self.connection.execute(query, values).fetchone()
-        except sqlite3.DatabaseError as problem:
-            raise self._explained(problem) from None
+        with self.explaining():
+            row = self.connection.execute(query, values).fetchone()
+            if self._lets_go:
+                self._let_go()
+        return row
 
     def close(self, finish: Callable[[Path], None] | None = None) -> None:
         """Fold the write-ahead log into the file, leave that single file behind, and give up ownership.
 
-        finish  called with the finished file, while it is still owned
+        finish  called with the finished file, while it is still owned. It is not called if another program holds
+                the file at this moment: then its log stays beside it, nothing is lost, and the next closing finishes.
         """
-        ours = self._prepared and self.path is not None and os.getpid() == self._process
-        if ours:
+        if self._owner is None:
+            self.connection.close()
+            return
+        if self._owner.inherited:
+            return  # the file is the parent's business, and so is the connection
+        try:
+            finished = self._prepared and self._fold()
+            self.connection.close()
+            if finished and finish is not None and self.path is not None:
+                finish(self.path)
+        finally:
+            self._owner.release()
+
+    def _fold(self) -> bool:
+        try:
             self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self.connection.execute("PRAGMA journal_mode = DELETE")
-        self.connection.close()
-        if self._lock is not None and self.path is not None:
-            try:
-                if finish is not None and ours:
-                    finish(self.path)
-            finally:
-                _disown(self.path, self._lock)
-                self._lock = None
+        except sqlite3.OperationalError:  # "database is locked"
+            return False
+        return True
 
-    def _explained(self, problem: sqlite3.DatabaseError) -> Exception:
-        if isinstance(problem, sqlite3.OperationalError):
-            return Unavailable(f"{self.name}: {problem}; nothing was written")
-        return Refused(f"{self.name}: damaged ({problem}); audit the file to learn where")
+    def _let_go(self) -> None:
+        """A reader beside a living writer holds nothing between two questions, so that the writer can finish."""
+        if self.path is not None and self.connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
+            self.connection.close()
+            self.connection = _connect(self.path, "ro")
+
+    @contextmanager
+    def explaining(self) -> Iterator[None]:
+        """SQLite's errors as ours: Unavailable if the disk refused and nothing was written, Refused if damaged."""
+        try:
+            yield
+        except sqlite3.OperationalError as problem:
+            raise Unavailable(f"{self.name}: {problem}; nothing was written") from None
+        except sqlite3.DatabaseError as problem:
+            raise Refused(f"{self.name}: damaged ({problem}); audit the file to learn where") from None
 
 
 def _connect(path: Path, mode: str, immutable: bool = False) -> sqlite3.Connection:
@@ -222,32 +256,6 @@ def _check_format(connection: sqlite3.Connection, path: Path) -> None:
         raise Refused(f"{path}: chain file of format {version}; this version reads format {FORMAT}")
 
 
-def _own(path: Path) -> int:
-    """Lock the file's name for this process; the system frees it when the process ends, however it ends."""
-    name = _lock_name(path)
-    try:
-        lock = os.open(name, os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as problem:
-        raise Unavailable(f"{path}: cannot be locked ({problem}); check the folder and its permissions") from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.fstat(lock).st_ino != name.stat().st_ino:  # its last owner removed the name just now
-            raise BlockingIOError
-    except (BlockingIOError, FileNotFoundError):
-        os.close(lock)
-        raise Refused(f"{path}: another process writes this chain; close it there, or open for reading") from None
-    return lock
-
-
-def _disown(path: Path, lock: int) -> None:
-    _lock_name(path).unlink(missing_ok=True)
-    os.close(lock)
-
-
 def _companions(path: Path) -> tuple[Path, Path]:
     """Where SQLite keeps changes that are not in the file yet; left behind, they would flow into a new one."""
     return path.with_name(path.name + "-wal"), path.with_name(path.name + "-journal")
-
-
-def _lock_name(path: Path) -> Path:
-    return path.with_name(path.name + ".lock")
