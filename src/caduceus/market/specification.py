@@ -112,7 +112,7 @@ class _Logistic(Document):
 
     kind: Literal["logistic"]
     C: float = 1.0
-    tolerance: float = 1e-6
+    tolerance: float = 1e-4
     rounds: int = 20
 
 
