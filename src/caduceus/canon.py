@@ -29,6 +29,10 @@ _Load = Callable[[Any, str], Any]
 ARRAY_TYPES: Mapping[str, np.dtype[Any]] = {name: np.dtype(name) for name in ("<f8", "<f4", "<u8", "<u4", "<i8", "|u1")}
 """The element types an array may have in a record; all little-endian."""
 
+_MOST_AXES = 8
+_REFERENCES = (25, 28, 29, 256)
+"""CBOR tags that let a few bytes stand for many: a short message must not become a long value."""
+
 _TAG = "__canon_tag__"
 _CODEC = "__canon_codec__"
 
@@ -133,9 +137,16 @@ def _hash(self: object) -> int:
     return hash(pack(self))
 
 
+def _no_reference(_decoder: object) -> Any:
+    raise ValueError("references are never canonical")
+
+
+_DECODERS = dict.fromkeys(_REFERENCES, _no_reference)
+
+
 def _parse(data: bytes) -> Any:
     try:
-        return cbor2.loads(data)
+        return cbor2.loads(data, semantic_decoders=_DECODERS, allow_indefinite=False)
     except (cbor2.CBORDecodeError, ValueError, OverflowError, RecursionError, TypeError) as problem:
         raise Refused(f"not readable as CBOR ({type(problem).__name__})") from None
 
@@ -284,6 +295,7 @@ def _load_array(tree: Any, where: str) -> Any:
     count = 1
     for n in shape:
         count *= n
-    if count * dtype.itemsize != len(data):
+    huge = len(shape) > _MOST_AXES or max(shape, default=0) > len(data)  # numpy itself would raise for some of these
+    if huge or count * dtype.itemsize != len(data):
         raise Refused(f"{where}: array of shape {shape} does not fit {len(data)} bytes")
     return np.frombuffer(data, dtype).reshape(shape)
