@@ -15,6 +15,8 @@ class Workspace:
 
     chain/        the embedded chain's file and its seal
     transcript/   public: blobs, and which jobs they belong to; with the chain all that an auditor needs
+    orders/       what was asked for, so that the run can be told about later; no secrets
+    times/        how long each job has taken
     parties/      one folder per party: keys, journal, and at sites salts and what the site knows of its own quality
     report.html   for people
     """
@@ -40,6 +42,16 @@ class Workspace:
     def deployment(self) -> Path:
         """Where the contracts are; public."""
         return self.root / "transcript" / "deployment"
+
+    @property
+    def orders(self) -> Path:
+        """The folder that says what was asked for, one file per job."""
+        return self.root / "orders"
+
+    @property
+    def times(self) -> Path:
+        """The folder that says how long each job has taken."""
+        return self.root / "times"
 
     @property
     def report(self) -> Path:

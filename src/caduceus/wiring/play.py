@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -18,7 +18,7 @@ from caduceus.agents.buyer import Buyer
 from caduceus.agents.coordinator import Coordinator
 from caduceus.agents.payment import settlement_of
 from caduceus.agents.seat import SeatedSite
-from caduceus.data.policy import Terms, TermsFile, read_terms_file
+from caduceus.data.policy import Terms, TermsFile, judge, read_terms_file
 from caduceus.data.schema import Schema
 from caduceus.edges.clock import SystemClock
 from caduceus.edges.federation import Federation, SiteTable, open_federation, read_sites
@@ -34,12 +34,13 @@ from caduceus.learn.program import Program, build_task
 from caduceus.learn.rows import SiteData
 from caduceus.learn.state import State
 from caduceus.market.specification import NONCE_BYTES, JobSpec, read_job_file, specify
-from caduceus.market.terms import terms_of
+from caduceus.market.terms import ask_of, terms_of
 from caduceus.ports import Anchor, Sent
 from caduceus.protocol.pointer import Pointer
 from caduceus.protocol.round_record import RoundRecord
 from caduceus.protocol.secagg_session import Session
 from caduceus.wiring.parties import BUYER, COORDINATOR, TREASURY, Cast, Site, fund, gather, open_site
+from caduceus.wiring.remembered import Memory, Named, Remembered, Times, without_secrets
 
 
 class Watch(Protocol):
@@ -98,13 +99,14 @@ def play(workspace: Workspace, order: Order, watch: Watch) -> Played:
 
     Raises Refused, naming file and field, if an input is bad; nothing is on the chain then.
     """
+    began = SystemClock().monotonic()
     with ExitStack() as stack:
         stage = _set(workspace, order, watch, stack)
         job = stage.post()
         stage.enrol(job)
         state = stage.train(job)
         stage.end(job)
-        return stage.result(job, state)
+        return stage.result(job, state, began)
 
 
 # ---------------------------------------------------------------- setting the stage
@@ -123,7 +125,24 @@ def read_order(order: Order) -> tuple[Federation, JobSpec, Program, tuple[SiteTa
     sites = read_sites(federation, data_root=order.data_root, target=spec.learning.target)
     path = federation.path.parent / "terms.toml"
     terms = read_terms_file(read_text(path), where=path.name) if path.exists() else TermsFile().terms()
+    _check_fits(order.job.name, spec, len(sites), terms)
     return federation, spec, task, sites, terms
+
+
+def _check_fits(where: str, spec: JobSpec, sites: int, terms: Terms) -> None:
+    """Refuse what could only fail later, with money locked: every party is at this machine and can be asked now.
+
+    Raises Refused, naming the job file and what does not fit.
+    """
+    if sites < spec.min_sites:
+        raise Refused(f"{where}: sites.min is {spec.min_sites}, and the federation has {sites} sites")
+    if sites > spec.max_sites:
+        raise Refused(f"{where}: sites.max is {spec.max_sites}, and the federation has {sites} sites")
+    anyone = replace(terms, buyers=None)  # who buys is known once there are keys; the steward judges it then
+    try:
+        judge(anyone, ask_of(spec, Address(bytes(20)))).enforce()
+    except Refused as problem:
+        raise Refused(f"{where}: {problem}") from None
 
 
 def _set(workspace: Workspace, order: Order, watch: Watch, stack: ExitStack) -> _Stage:
@@ -144,7 +163,19 @@ def _set(workspace: Workspace, order: Order, watch: Watch, stack: ExitStack) -> 
         for name in (BUYER, COORDINATOR)
     }
     spec = _with_nonce(spec, journals[BUYER], order.job.stem)
+    Memory(workspace).keep(_remembered(order, federation, cast))
     return _Stage(workspace, watch, network, cast, sites, ready, journals, spec, task, order.job.stem)
+
+
+def _remembered(order: Order, federation: Federation, cast: Cast) -> Remembered:
+    return Remembered(
+        label=order.job.stem,
+        job=str(order.job.resolve()),
+        federation=str(federation.path.resolve()),
+        data_root="" if order.data_root is None else str(order.data_root.resolve()),
+        url="" if order.url is None else without_secrets(order.url),
+        parties=tuple(Named(party.name, party.account) for party in cast.parties.values()),
+    )
 
 
 def _with_nonce(spec: JobSpec, journal: SqliteJournal, label: str) -> JobSpec:
@@ -302,6 +333,9 @@ class _Stage:
         self.buyer().collect(job)
         self.watch.step(BUYER)
 
-    def result(self, job: JobId, state: State) -> Played:
-        """What the run has led to."""
+    def result(self, job: JobId, state: State, began: float) -> Played:
+        """What the run has led to; a process that only found the job done adds nothing to its times."""
+        if self.training:
+            total = SystemClock().monotonic() - began
+            Memory(self.workspace).add(self.label, Times(self.training, total))
         return Played(job, self.spec, self.task, state, self.cast, self.ready, self.network.name, self.training)

@@ -1,0 +1,101 @@
+"""How well models serve each site's patients: the job's model, and two control arms beside it.
+
+Only a machine that plays every site can compute this; it reads the sites' own rows. Nothing of it enters a
+transcript or the chain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from caduceus.learn import control
+from caduceus.learn.evaluate import own_quality
+from caduceus.learn.program import Program
+from caduceus.learn.rows import SiteData
+from caduceus.learn.state import Phase, State
+from caduceus.report.facts import Quality
+
+NOTHING = Quality(None, None)
+"""Of an arm that was not run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arms:
+    """One site's figures on rows that the model in question did not learn from."""
+
+    local: Quality
+    federated: Quality
+    pooled: Quality
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """All sites' arms.
+
+    sites  by name
+    notes  how the control arms were made, in sentences
+    """
+
+    sites: Mapping[str, Arms]
+    notes: tuple[str, ...]
+
+
+def compare(task: Program, state: State, sites: Mapping[str, SiteData]) -> Compared:
+    """Judge the job's model and the control arms at every site, under the job's own splits.
+
+    state  the job's last; without an evaluation, or before its end, there is nothing to compare
+    sites  every site's rows as the job used them, by name
+    """
+    if state.phase is not Phase.DONE or not task.spec.evaluation.repeats or not sites:
+        return Compared({}, ())
+    rows = list(sites.values())
+    local, note = _local(task, rows)
+    together = control.unsafe_pooled(task, rows)
+    figures = {
+        site.label: Arms(
+            local=alone,
+            federated=_quality(task, state, site),
+            pooled=_quality(task, together, site),
+        )
+        for site, alone in zip(rows, local, strict=True)
+    }
+    return Compared(
+        {name: figures[site.label] for name, site in sites.items()},
+        (
+            "The arms 'local' and 'pooled' are control arms: this machine holds every site's rows, which no party of a "
+            "real job does. They use the same features and the same splits as the job.",
+            note,
+        ),
+    )
+
+
+def _quality(task: Program, state: State, site: SiteData) -> Quality:
+    own = own_quality(site, task.judged(state, site))
+    return Quality(own.auroc, own.brier)
+
+
+def _local(task: Program, sites: list[SiteData]) -> tuple[list[Quality], str]:
+    """Each site alone. A site with few rows does better with a stronger penalty, so that it is no straw man the arm
+    has the penalty that serves it best on average, although that is chosen on the very rows that judge it."""
+    model = task.spec.logistic
+    if model is None:
+        return _alone(task, sites, None), "Local models have the job's own settings."
+    tried = {strength: _alone(task, sites, strength) for strength in (model.C, model.C / 10)}
+    best = max(tried, key=lambda strength: _mean(tried[strength]))
+    shown = ", ".join(f"{_mean(found):.3f} with C = {strength:g}" for strength, found in tried.items())
+    return tried[best], (
+        f"Local models were tried with the job's C and with a tenth of it (mean AUROC over sites {shown}); "
+        f"the report shows C = {best:g}, the better one. The choice was made on the rows that judge them, so it "
+        "favours the local arm."
+    )
+
+
+def _alone(task: Program, sites: list[SiteData], strength: float | None) -> list[Quality]:
+    found = [own_quality(site, control.local(task, site, strength=strength)) for site in sites]
+    return [Quality(one.auroc, one.brier) for one in found]
+
+
+def _mean(found: list[Quality]) -> float:
+    known = [one.auroc for one in found if one.auroc is not None]
+    return sum(known) / len(known) if known else 0.0
