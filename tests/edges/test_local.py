@@ -129,6 +129,13 @@ def test_an_unknown_site_is_unavailable_and_silence_is_none():
         assert channel.receive(timeout=0) is None
 
 
+def test_nobody_is_waited_for_once_every_site_is_at_rest():
+    with Loopback({A: Echo(), B: Echo()}) as channel:
+        for site in (A, B):
+            channel.send(site, b"refuse")
+        assert channel.receive(timeout=1e6) is None
+
+
 def test_a_refusal_silences_the_site_and_a_bug_surfaces():
     told: list[Error] = []
     with Loopback({A: Echo()}, on_fault=lambda _site, problem: told.append(problem)) as channel:

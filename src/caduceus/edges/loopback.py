@@ -1,16 +1,16 @@
 """A channel inside one process: sites are reactors served by a few threads.
 
 For trying out, for tests and for simulation. It carries bytes exactly as a network edge does, so
-everything above it is the code that runs between hospitals.
+everything above it is the code that runs between hospitals. One thing is known here that a network can only
+guess: when no site is at work and nothing is on its way, nobody will say more, and nobody is waited for.
 """
 
 from __future__ import annotations
 
-import queue
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Lock
+from threading import Condition
 from typing import Self
 
 from caduceus.errors import Error, Unavailable
@@ -37,17 +37,17 @@ class Loopback:
         on_fault  called, from a worker, with what a site raised; the site then stays silent
         """
         self._sites = dict(sites)
-        self._inbox: queue.SimpleQueue[Envelope | BaseException] = queue.SimpleQueue()
+        self._inbox: deque[Envelope | BaseException] = deque()
         self._waiting: dict[Address, deque[bytes]] = {site: deque() for site in sites}
         self._busy: set[Address] = set()
-        self._lock = Lock()
+        self._changed = Condition()
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="site")
         self._on_fault = on_fault
 
     def send(self, site: Address, body: bytes) -> None:
         if site not in self._sites:
             raise Unavailable(f"no site 0x{site.hex()} on this channel")
-        with self._lock:
+        with self._changed:
             self._waiting[site].append(body)
             if site in self._busy:
                 return
@@ -55,10 +55,11 @@ class Loopback:
         self._pool.submit(self._serve, site).add_done_callback(self._surface)
 
     def receive(self, *, timeout: float) -> Envelope | None:
-        try:
-            item = self._inbox.get(timeout=max(timeout, 0.0))
-        except queue.Empty:
-            return None
+        with self._changed:
+            self._changed.wait_for(lambda: self._inbox or not self._busy, max(timeout, 0.0))
+            if not self._inbox:
+                return None
+            item = self._inbox.popleft()
         if isinstance(item, BaseException):
             raise item  # a bug in a site's code is this process's bug: it is not hidden in a thread
         return item
@@ -73,20 +74,28 @@ class Loopback:
         self.close()
 
     def _serve(self, site: Address) -> None:
-        while True:
-            with self._lock:
-                if not self._waiting[site]:
-                    self._busy.discard(site)
-                    return
-                body = self._waiting[site].popleft()
+        while (body := self._next(site)) is not None:
             try:
                 replies = self._sites[site].react(body)
             except Error as problem:
                 self._on_fault(site, problem)
                 continue
-            for reply in replies:
-                self._inbox.put(Envelope(site, reply))
+            self._deliver(Envelope(site, reply) for reply in replies)
+
+    def _next(self, site: Address) -> bytes | None:
+        """The message that a site handles next; without one, the site is at rest."""
+        with self._changed:
+            if self._waiting[site]:
+                return self._waiting[site].popleft()
+            self._busy.discard(site)
+            self._changed.notify()
+            return None
+
+    def _deliver(self, items: Iterable[Envelope | BaseException]) -> None:
+        with self._changed:
+            self._inbox.extend(items)
+            self._changed.notify()
 
     def _surface(self, done: Future[None]) -> None:
         if not done.cancelled() and (problem := done.exception()) is not None:
-            self._inbox.put(problem)
+            self._deliver([problem])
