@@ -45,7 +45,8 @@ class SqliteJournal:
         Raises Refused if another value is already remembered under `key`.
         """
         with self._lock:
-            self._db.execute("INSERT OR IGNORE INTO memory VALUES (?, ?)", (key, value))
+            if self._db.execute("INSERT OR IGNORE INTO memory VALUES (?, ?)", (key, value)).rowcount == 1:
+                return
             (kept,) = self._db.execute("SELECT value FROM memory WHERE key = ?", (key,)).fetchone()
         if bytes(kept) != value:
             raise Refused(f"{self.path.name}: {key} was decided differently before; it is not decided again")
