@@ -1,0 +1,252 @@
+"""The Jobs contract once more, in plain Python: what each call does or why it is refused, and who owns what.
+
+Written from the rules, not from the Solidity; the state machine drives both and finds where they part.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from caduceus.kinds import Stage
+from caduceus.market.ledger import JobTerms
+
+
+class Refusal(Exception):
+    """The contract would revert with the custom error of this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
+@dataclass
+class Complaint:
+    """An open omission challenge."""
+
+    round: int
+    true: bool
+    """Whether the receipt's leaf is in its place, so that the challenge can be answered."""
+    deadline: int
+
+
+@dataclass
+class Job:
+    """One job."""
+
+    terms: JobTerms
+    buyer: str
+    coordinator: str
+    stage: Stage
+    deadline: int
+    sites: list[str] = field(default_factory=list)
+    rounds: list[list[str]] = field(default_factory=list)
+    """Per round and seat: "good", "forged" or "empty"."""
+    complaints: dict[int, Complaint] = field(default_factory=dict)
+    amounts: list[int] = field(default_factory=list)
+    payout: int = 0
+    paid: set[int] = field(default_factory=set)
+    stakes: set[str] = field(default_factory=set)
+    bond: bool = False
+
+    @property
+    def spent(self) -> int:
+        return sum(self.amounts[seat] for seat in self.paid)
+
+    @property
+    def owed(self) -> int:
+        """What the contract must hold for this job, beyond credits."""
+        escrow = self.terms.price if Stage.FUNDED <= self.stage <= Stage.SETTLING else 0
+        reward = self.payout - self.spent if self.stage is Stage.COMPLETED else 0
+        return escrow + reward + len(self.stakes) * self.terms.stake + self.bond * self.terms.bond
+
+
+class Model:
+    """All jobs, and what the contract owes to whom."""
+
+    def __init__(self) -> None:
+        self.jobs: dict[bytes, Job] = {}
+        self.credits: dict[str, int] = defaultdict(int)
+        self.purses: dict[str, int] = defaultdict(int)
+        """What each party gained (or gave) since the beginning."""
+
+    @property
+    def held(self) -> int:
+        return sum(job.owed for job in self.jobs.values()) + sum(self.credits.values())
+
+    # ------------------------------------------------------------ asking and paying
+
+    def open(self, now: int, who: str, name: bytes, terms: JobTerms, coordinator: str) -> None:
+        _require(name not in self.jobs, "JobKnown")
+        self.jobs[name] = Job(terms, who, coordinator, Stage.OPEN, now + terms.enrol_for)
+
+    def fund(self, now: int, who: str, name: bytes) -> None:
+        job = self._in(name, Stage.OPEN)
+        _require(who == job.buyer, "NotBuyer")
+        _in_time(now, job.deadline)
+        self._move(job, Stage.FUNDED, now + job.terms.enrol_for)
+        self.purses[who] -= job.terms.price
+
+    def open_and_fund(self, now: int, who: str, name: bytes, terms: JobTerms, coordinator: str) -> None:
+        self.open(now, who, name, terms, coordinator)
+        self.fund(now, who, name)
+
+    def cancel(self, now: int, who: str, name: bytes) -> None:
+        job = self._in(name, Stage.OPEN, Stage.FUNDED)
+        _require(who == job.buyer, "NotBuyer")
+        self._end(job, now)
+
+    # ------------------------------------------------------------ taking part
+
+    def accept(self, now: int, who: str, name: bytes) -> None:
+        job = self._in(name, Stage.FUNDED)
+        _require(who == job.coordinator, "NotCoordinator")
+        _in_time(now, job.deadline)
+        self._move(job, Stage.ENROLLING, now + job.terms.enrol_for)
+        job.bond = True
+        self.purses[who] -= job.terms.bond
+
+    def enrol(self, now: int, who: str, name: bytes, owner: str) -> None:
+        job = self._in(name, Stage.ENROLLING)
+        _in_time(now, job.deadline)
+        _require(owner == who, "NotSteward")
+        _require(len(job.sites) < job.terms.max_sites, "SeatsTaken")
+        _require(who not in job.sites, "AlreadySeated")
+        job.sites.append(who)
+        job.stakes.add(who)
+        self.purses[who] -= job.terms.stake
+
+    def start(self, now: int, who: str, name: bytes) -> None:
+        job = self._in(name, Stage.ENROLLING)
+        _require(who == job.coordinator, "NotCoordinator")
+        _in_time(now, job.deadline)
+        _require(len(job.sites) >= job.terms.min_sites, "SitesMissing")
+        self._move(job, Stage.TRAINING, now + job.terms.train_for)
+
+    # ------------------------------------------------------------ recording and settling
+
+    def anchor(self, now: int, who: str, name: bytes, first: int, leaves: list[list[str]]) -> None:
+        job = self._anchoring(now, who, name)
+        _require(first == len(job.rounds), "RoundNotNext")
+        _require(len(job.rounds) + len(leaves) <= job.terms.max_rounds, "RoundsOutOfRange")
+        job.rounds += leaves
+
+    def settle(self, now: int, who: str, name: bytes, amounts: list[int], payout: int, valid: list[bool]) -> None:
+        """`valid` says of each signature, one per distinct seat, whether it is that seat's own."""
+        job = self._anchoring(now, who, name)
+        _require(bool(job.rounds), "NothingAnchored")
+        _require(payout <= job.terms.price, "PayoutAbovePrice")
+        _require(3 * len(valid) > 2 * len(job.sites), "QuorumMissing")
+        _require(all(valid), "SignatureInvalid")
+        job.amounts, job.payout = amounts, payout
+        self._move(job, Stage.SETTLING, now + job.terms.challenge_for)
+
+    def complete(self, now: int, name: bytes) -> None:
+        job = self._in(name, Stage.SETTLING)
+        _overdue(now, job.deadline)
+        _require(not job.complaints, "ChallengesOpen")
+        job.stage = Stage.COMPLETED
+        self.credits[job.buyer] += job.terms.price - job.payout
+
+    def expire(self, now: int, name: bytes) -> None:
+        job = self._in(name, Stage.OPEN, Stage.FUNDED, Stage.ENROLLING, Stage.TRAINING)
+        _overdue(now, job.deadline)
+        self._end(job, now)
+
+    # ------------------------------------------------------------ disputing
+
+    def dispute(self, now: int, name: bytes, round_: int, seat: int) -> None:
+        job = self._in(name, Stage.SETTLING)
+        _in_time(now, job.deadline)
+        leaf = job.rounds[round_][seat]
+        _require(leaf != "empty", "LeafNotInRound")
+        _require(leaf == "forged", "LeafWellSigned")
+        self._reject(job, job.sites[seat])
+
+    def challenge(self, now: int, who: str, name: bytes, round_: int, seat: int, true: bool) -> None:
+        job = self._in(name, Stage.SETTLING)
+        _in_time(now, job.deadline)
+        _require(who == job.sites[seat], "NotSite")
+        _require(seat not in job.complaints, "ChallengeOpen")
+        job.complaints[seat] = Complaint(round_, true, now + job.terms.challenge_for)
+
+    def answer(self, now: int, name: bytes, round_: int, seat: int, true: bool) -> None:
+        """`true` says whether the leaf shown is the one in its place."""
+        job = self._in(name, Stage.SETTLING)
+        _require(seat in job.complaints, "ChallengeMissing")
+        complaint = job.complaints[seat]
+        _in_time(now, complaint.deadline)
+        _require(true, "LeafNotInRound")
+        _require(complaint.true and complaint.round == round_, "ChallengeDiffers")
+        del job.complaints[seat]
+
+    def uphold(self, now: int, name: bytes, seat: int) -> None:
+        job = self._in(name, Stage.SETTLING)
+        _require(seat in job.complaints, "ChallengeMissing")
+        _overdue(now, job.complaints[seat].deadline)
+        del job.complaints[seat]
+        self._reject(job, job.sites[seat])
+
+    # ------------------------------------------------------------ being paid
+
+    def claim(self, who: str, name: bytes, amount: int, seat: int) -> None:
+        """Of the claim at `seat`, for `amount`; 0 asks for stake and bond alone."""
+        job = self._in(name, Stage.COMPLETED, *([] if amount else [Stage.REJECTED, Stage.EXPIRED]))
+        stake = job.terms.stake if who in job.stakes else 0
+        bond = job.terms.bond if job.bond and who == job.coordinator else 0
+        _require(amount + stake + bond > 0, "NothingToClaim")
+        if amount:
+            own = seat < len(job.sites) and job.sites[seat] == who and job.amounts[seat] == amount
+            _require(own, "ClaimUnknown")
+            _require(seat not in job.paid, "ClaimPaid")
+            _require(job.spent + amount <= job.payout, "PayoutExhausted")
+            job.paid.add(seat)
+        job.stakes.discard(who)
+        if who == job.coordinator:
+            job.bond = False
+        self.purses[who] += amount + stake + bond
+
+    def withdraw(self, who: str) -> None:
+        _require(self.credits[who] > 0, "NothingToWithdraw")
+        self.purses[who] += self.credits.pop(who)
+
+    # ------------------------------------------------------------ rules
+
+    def _in(self, name: bytes, *stages: Stage) -> Job:
+        job = self.jobs.get(name)
+        _require(job is not None and job.stage in stages, "WrongStage")
+        assert job is not None
+        return job
+
+    def _anchoring(self, now: int, who: str, name: bytes) -> Job:
+        job = self._in(name, Stage.TRAINING)
+        _require(who == job.coordinator, "NotCoordinator")
+        _in_time(now, job.deadline)
+        return job
+
+    def _move(self, job: Job, stage: Stage, deadline: int) -> None:
+        job.stage, job.deadline = stage, deadline
+
+    def _end(self, job: Job, now: int) -> None:
+        if job.stage is not Stage.OPEN:
+            self.credits[job.buyer] += job.terms.price
+        job.stage = Stage.EXPIRED
+
+    def _reject(self, job: Job, harmed: str) -> None:
+        job.stage = Stage.REJECTED
+        job.bond = False
+        self.credits[job.buyer] += job.terms.price
+        self.credits[harmed] += job.terms.bond
+
+
+def _require(condition: bool, name: str) -> None:
+    if not condition:
+        raise Refusal(name)
+
+
+def _in_time(now: int, deadline: int) -> None:
+    _require(now <= deadline, "DeadlinePassed")
+
+
+def _overdue(now: int, deadline: int) -> None:
+    _require(now > deadline, "DeadlineAhead")
