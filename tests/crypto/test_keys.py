@@ -1,13 +1,19 @@
 """Entropy, agreement and seals, against the RFCs' own numbers."""
 
+import copy
 import hmac
 from hashlib import sha256
 
 import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from cryptography.hazmat.primitives.ciphers.algorithms import ChaCha20
+from cryptography.hazmat.primitives.poly1305 import Poly1305
 from hypothesis import given
 from hypothesis import strategies as st
 
 from caduceus.crypto import agree
+from caduceus.crypto.agree import Agreement
 from caduceus.crypto.entropy import KeyedEntropy, tagged
 from caduceus.crypto.seal import seal, unseal
 from caduceus.errors import Misuse, Refused
@@ -79,20 +85,27 @@ THEIRS = bytes.fromhex("4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c
 
 def test_public_keys_and_the_shared_secret_are_those_of_rfc_7748():
     assert (agree.public_key(ALICE), agree.public_key(BOB)) == (ALICES, BOBS)  # section 6.1
-    info = tagged("caduceus/agree/1", agree.SUITE.encode(), b"mask", ALICES, BOBS, b"context")
-    expected = hkdf(THEIRS, b"", info, 32)
-    assert agree.agreed_key(ALICE, BOBS, purpose="mask", context=b"context") == expected
-    assert agree.agreed_key(BOB, ALICES, purpose="mask", context=b"context") == expected
+    salt = tagged("caduceus/agree/1", agree.SUITE.encode(), ALICES, BOBS)
+    expected = hkdf(THEIRS, salt, tagged("caduceus/agree/1", b"mask", b"context"), 32)
+    assert Agreement(ALICE).key(BOBS, purpose="mask", context=b"context") == expected
+    assert Agreement(BOB).key(ALICES, purpose="mask", context=b"context") == expected
 
 
 @given(key, key, some)
 def test_both_ends_agree_and_nobody_else_does(one, other, context):
-    a, b = agree.public_key(one), agree.public_key(other)
-    ours = agree.agreed_key(one, b, purpose="mask", context=context)
-    assert ours == agree.agreed_key(other, a, purpose="mask", context=context)
-    assert ours != agree.agreed_key(one, b, purpose="seal", context=context)
-    assert ours != agree.agreed_key(one, b, purpose="mask", context=context + b"x")
-    assert (ours == agree.agreed_key(one, a, purpose="mask", context=context)) == (a == b)
+    ours, theirs = Agreement(one), Agreement(other)
+    found = ours.key(theirs.public, purpose="mask", context=context)
+    assert found == theirs.key(ours.public, purpose="mask", context=context)
+    assert found == ours.key(theirs.public, purpose="mask", context=context)  # from memory this time
+    assert found != ours.key(theirs.public, purpose="seal", context=context)
+    assert found != ours.key(theirs.public, purpose="mask", context=context + b"x")
+    assert (found == ours.key(ours.public, purpose="mask", context=context)) == (ours.public == theirs.public)
+
+
+def test_an_agreement_shows_no_secret_and_is_not_copied():
+    assert ALICE.hex() not in repr(Agreement(ALICE))
+    with pytest.raises(Misuse, match="pickled"):
+        copy.copy(Agreement(ALICE))
 
 
 SMALL_ORDER = [
@@ -105,14 +118,34 @@ SMALL_ORDER = [
 
 
 @pytest.mark.parametrize("point", SMALL_ORDER)
-def test_a_point_of_small_order_is_refused(point):
+def test_a_point_of_small_order_is_not_sound_and_is_refused(point):
+    assert not agree.is_sound(bytes.fromhex(point))
     with pytest.raises(Refused, match="small order"):
-        agree.agreed_key(ROOT, bytes.fromhex(point), purpose="mask", context=b"")
+        Agreement(ROOT).key(bytes.fromhex(point), purpose="mask", context=b"")
+
+
+@given(key)
+def test_a_key_that_was_generated_is_sound(private):
+    assert agree.is_sound(agree.public_key(private))
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        (2**255 - 19).to_bytes(32, "little"),
+        (2**255 - 19 + 9).to_bytes(32, "little"),
+        (9 + 2**255).to_bytes(32, "little"),
+        bytes(31) + b"\xff",
+    ],
+)
+def test_a_second_writing_of_a_key_is_not_sound(point):
+    assert not agree.is_sound(point)
 
 
 def test_a_key_of_the_wrong_length_is_refused_and_ours_is_misuse():
+    assert not agree.is_sound(ALICES[:-1])
     with pytest.raises(Refused, match="32 bytes"):
-        agree.agreed_key(ROOT, bytes(31), purpose="mask", context=b"")
+        Agreement(ROOT).key(bytes(31), purpose="mask", context=b"")
     with pytest.raises(Misuse, match="32 bytes"):
         agree.public_key(ROOT + b"x")
 
@@ -146,3 +179,30 @@ def test_a_seal_does_not_open_cut_short_or_for_somebody_else(secret, message):
     ):
         with pytest.raises(Refused, match="altered"):
             unseal(key_used, data, bound_to=binding)
+
+
+def test_a_seal_is_chacha20_poly1305_as_rfc_8439_computes_it():
+    """Appendix A.5 has another nonce, so the cipher is built here from section 2.8's own steps."""
+    secret, message, binding = bytes(range(0x80, 0xA0)), b"Ladies and Gentlemen of the class of '99", b"roster"
+    stream = Cipher(ChaCha20(secret, bytes(16)), None).encryptor().update(bytes(64 + len(message)))
+    body = bytes(a ^ b for a, b in zip(message, stream[64:], strict=True))
+
+    def padded(part):
+        return part + bytes(-len(part) % 16)
+
+    authenticated = (
+        padded(binding) + padded(body) + len(binding).to_bytes(8, "little") + len(body).to_bytes(8, "little")
+    )
+    assert seal(secret, message, bound_to=binding) == body + Poly1305.generate_tag(stream[:32], authenticated)
+
+
+def test_the_sealing_cipher_gives_the_answer_of_rfc_8439():
+    """Section 2.8.2, with the RFC's own nonce: the cipher under `seal` is the one that it says it is."""
+    aead = ChaCha20Poly1305(bytes(range(0x80, 0xA0)))
+    plain = (
+        b"Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the future, "
+        b"sunscreen would be it."
+    )
+    sealed = aead.encrypt(bytes.fromhex("070000004041424344454647"), plain, bytes.fromhex("50515253c0c1c2c3c4c5c6c7"))
+    assert sealed[:16].hex() == "d31a8d34648e60db7b86afbc53ef7ec2"
+    assert sealed[-16:].hex() == "1ae10b594f09e26a7e902ecbd0600691"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from caduceus.crypto import keystream, merkle, shamir, sign
-from caduceus.errors import Misuse, Refused
+from caduceus.errors import Misuse
 from caduceus.protocol import encoding
 
 FOLDER = Path(__file__).parents[1] / "vectors"
@@ -97,21 +97,17 @@ def reconstructed(case):
 
 @pytest.mark.parametrize("case", cases("shamir"))
 def test_a_shamir_vector_gives_its_secret(case):
-    assert [key.hex() for key in reconstructed(case)] == [case["secret"]]
+    assert [key and key.hex() for key in reconstructed(case)] == [case["secret"]]
 
 
 @pytest.mark.parametrize("case", cases("shamir", "bad"), ids=reasons)
-def test_a_bad_shamir_vector_is_refused(case):
-    with pytest.raises(Refused, match="shamir"):
-        reconstructed(case)
+def test_a_bad_shamir_vector_gives_no_key(case):
+    assert reconstructed(case) == [None]
 
 
 def test_one_altered_share_gives_another_secret_or_none():
     for case in cases("shamir", "other"):
-        try:
-            assert reconstructed(case)[0].hex() != case["secret"]
-        except Refused as refusal:
-            assert "one key" in str(refusal)  # noqa: PT017
+        assert reconstructed(case) != [bytes.fromhex(case["secret"])]
 
 
 # ---------------------------------------------------------------- keystream

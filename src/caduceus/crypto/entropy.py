@@ -15,6 +15,9 @@ from caduceus.errors import Misuse
 
 ROOT_BYTES = 32
 
+MOST_BYTES = 255 * 32
+"""What one derivation can give (RFC 5869, section 2.3)."""
+
 
 class Entropy(Protocol):
     """Secret bytes from a keyed cipher."""
@@ -46,10 +49,14 @@ class KeyedEntropy:
         return "KeyedEntropy()"
 
     def derive(self, label: str, *context: bytes, size: int) -> bytes:
-        """See `Entropy.derive`; up to 8,160 bytes.
+        """See `Entropy.derive`.
 
         The label and every context are written with their lengths, so that no two purposes share an input.
+
+        Raises Misuse if `size` is not between 1 and 8,160.
         """
+        if not 0 < size <= MOST_BYTES:
+            raise Misuse(f"entropy: gives 1 to {MOST_BYTES} bytes at a time, asked for {size}")
         info = tagged("caduceus/entropy/1", label.encode(), *context)
         return HKDF(SHA256(), length=size, salt=None, info=info).derive(self._root)
 

@@ -1,10 +1,12 @@
 """Arithmetic modulo the Mersenne prime 2**31 - 1 on whole arrays.
 
 Elements are uint64 in [0, P). A product of two is below 2**62, so four of them can be added before a
-reduction; nothing here depends on a value, only on shapes.
+reduction. Branches depend on shapes only; that the processor's multiplications take constant time is not promised.
 """
 
 from __future__ import annotations
+
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +19,7 @@ Elements = npt.NDArray[np.uint64]
 """Residues modulo P, uint64."""
 
 _P = np.uint64(P)
+_MOST_TERMS = 1 << 20
 
 
 def multiply(one: Elements, other: Elements) -> Elements:
@@ -46,29 +49,36 @@ def inverse(value: Elements) -> Elements:
 
 
 def matmul(one: Elements, other: Elements) -> Elements:
-    """Matrix product of shapes (n, k) and (k, m).
+    """Matrix product of shapes (n, k) and (k, m), k up to 2**20.
 
-    The second factor is cut into 16-bit halves: products stay below 2**47, so up to 2**17 of them add up in
-    uint64 without a reduction in between.
+    Both factors are cut into halves of 16 and 15 bits and multiplied as float64, which numpy gives to the BLAS.
+    Exact: a product of halves is below 2**32, a pair of middle ones together too, and 2**20 of them stay below
+    2**53. With 2**32 = 2 (mod P) the parts are put together.
+
+    Raises Misuse if k is larger.
     """
-    if one.shape[1] > 1 << 16:
-        raise Misuse(f"field: a product over {one.shape[1]} terms could wrap")
-    low, high = other & np.uint64(0xFFFF), other >> np.uint64(16)
-    return np.asarray((one @ low % _P + (one @ high % _P) * np.uint64(1 << 16)) % _P)
+    if one.shape[1] > _MOST_TERMS:
+        raise Misuse(f"field: a product over {one.shape[1]} terms may be inexact")
+    low, high = _halves(one)
+    other_low, other_high = _halves(other)
+    bottom, middle, top = low @ other_low, low @ other_high + high @ other_low, high @ other_high
+    parts = [part.astype(np.uint64) % _P for part in (bottom, middle, top)]
+    return np.asarray((parts[0] + (parts[1] << np.uint64(16)) + (parts[2] << np.uint64(1))) % _P)
 
 
-def evaluate(coefficients: Elements, points: Elements) -> Elements:
-    """Polynomials at points, by Horner's rule.
+@lru_cache(maxsize=16)  # a function of public sizes, the same for every site and round
+def vandermonde(points: int, terms: int) -> Elements:
+    """Powers 0 .. terms - 1 of the points 1 .. `points`, as [points, terms]; read-only.
 
-    coefficients  [degree + 1, m]: m polynomials, constant term first
-    points        [n]
-    returns       [n, m]
+    A matrix product with it evaluates polynomials, constant term first, at those points.
     """
-    at = points[:, None]
-    result = np.broadcast_to(coefficients[-1], (len(points), coefficients.shape[1])).copy()
-    for row in coefficients[-2::-1]:
-        result = (result * at + row) % _P
-    return result
+    at = np.arange(1, points + 1, dtype=np.uint64)
+    columns = np.ones((terms, points), np.uint64)
+    for k in range(1, terms):
+        columns[k] = multiply(columns[k - 1], at)
+    table = np.ascontiguousarray(columns.T)
+    table.setflags(write=False)
+    return table
 
 
 def lagrange_at_zero(points: Elements) -> Elements:
@@ -82,9 +92,19 @@ def lagrange_at_zero(points: Elements) -> Elements:
     np.fill_diagonal(difference, 1)
     if not points.all() or not difference.all():
         raise Misuse("field: interpolation needs distinct points that are not zero")
-    numerator, denominator = np.ones_like(points), np.ones_like(points)
-    for j in range(len(points)):
-        factor = np.where(np.arange(len(points)) == j, np.uint64(1), points[j])
-        numerator = multiply(numerator, factor)
-        denominator = multiply(denominator, difference[:, j])
-    return multiply(numerator, inverse(denominator))
+    factors = np.where(np.eye(len(points), dtype=bool), np.uint64(1), points[None, :])
+    return multiply(_product(factors), inverse(_product(difference)))
+
+
+def _product(factors: Elements) -> Elements:
+    """The product of every row, by halving."""
+    while factors.shape[1] > 1:
+        if factors.shape[1] % 2:
+            factors = np.concatenate([factors, np.ones((len(factors), 1), np.uint64)], axis=1)
+        half = factors.shape[1] // 2
+        factors = multiply(factors[:, :half], factors[:, half:])
+    return np.asarray(factors[:, 0])
+
+
+def _halves(value: Elements) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    return (value & np.uint64(0xFFFF)).astype(np.float64), (value >> np.uint64(16)).astype(np.float64)

@@ -53,5 +53,5 @@ def _stream(vector: Residues, key: bytes, combine: np.ufunc) -> None:
     buffer = np.empty(min(step, max(len(vector), 1)) * vector.itemsize + 16, np.uint8)
     for start in range(0, len(vector), step):
         piece = vector[start : start + step]
-        encryptor.update_into(_ZEROS[: piece.nbytes], memoryview(buffer))
+        encryptor.update_into(_ZEROS[: piece.nbytes], buffer.data)
         combine(piece, buffer[: piece.nbytes].view(vector.dtype), out=piece)

@@ -1,7 +1,8 @@
 """Sealing a message from one site to another with a key that seals nothing else.
 
 ChaCha20-Poly1305 (RFC 8439). The nonce is fixed: sound because the key is derived for one sender, one
-recipient and one roster, and the sender's journal lets it answer one roster per round only.
+recipient and one roster, the roster holds a key that the sender made for this round alone, and what the sender
+seals for a roster is a function of the roster and of that key's origin. The same key never meets two messages.
 """
 
 from __future__ import annotations

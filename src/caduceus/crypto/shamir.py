@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from caduceus.crypto import field, keystream
 from caduceus.crypto.entropy import Entropy
-from caduceus.errors import Misuse, Refused
+from caduceus.errors import Misuse
 
 SECRET_BYTES = 32
 LIMBS = 9
@@ -21,64 +21,56 @@ LIMBS = 9
 
 SHARE_BYTES = 4 * LIMBS
 
+MOST_HOLDERS = 1 << 16
+
 Shares = npt.NDArray[np.uint32]
-"""uint32[holders, LIMBS]: the share of holder i, evaluated at the point i + 1."""
+"""uint32[secrets, holders, LIMBS], little-endian: the shares of holder i are values at the point i + 1."""
 
 _LIMB_BITS = 30
+_SHARE_TYPE = np.dtype("<u4")
 
 
-def share(secret: bytes, *, threshold: int, holders: int, entropy: Entropy, context: bytes) -> Shares:
-    """Split a key so that any `threshold` of `holders` shares give it back.
+def share(secrets: Sequence[bytes], *, threshold: int, holders: int, entropy: Entropy, context: bytes) -> Shares:
+    """Split keys so that any `threshold` of `holders` shares of one give it back.
 
-    secret   32 bytes
-    entropy  gives the coefficients; `context` must never repeat for another secret or threshold
+    secrets  32 bytes each
+    entropy  gives the coefficients; `context` must never repeat for other secrets, holders or threshold
+    returns  uint32[secrets, holders, LIMBS]
 
-    Raises Misuse if the threshold does not fit or the secret has another length.
+    Raises Misuse if the threshold does not fit or a secret has another length.
     """
-    if not 1 <= threshold <= holders < field.P or len(secret) != SECRET_BYTES:
-        raise Misuse(f"shamir: cannot share {len(secret)} bytes among {holders} with threshold {threshold}")
-    coefficients = np.empty((threshold, LIMBS), np.uint64)
-    coefficients[0] = _limbs(secret)
-    coefficients[1:] = _uniform((threshold - 1) * LIMBS, entropy, context).reshape(threshold - 1, LIMBS)
-    points = np.arange(1, holders + 1, dtype=np.uint64)
-    return field.evaluate(coefficients, points).astype(np.uint32)
+    if not 1 <= threshold <= holders <= MOST_HOLDERS or any(len(secret) != SECRET_BYTES for secret in secrets):
+        raise Misuse(f"shamir: cannot share such secrets among {holders} with threshold {threshold}")
+    columns = len(secrets) * LIMBS
+    coefficients = np.empty((threshold, columns), np.uint64)
+    coefficients[0] = np.concatenate([_limbs(secret) for secret in secrets])
+    coefficients[1:] = _uniform((threshold - 1) * columns, entropy, context).reshape(threshold - 1, columns)
+    values = field.matmul(field.vandermonde(holders, threshold), coefficients).astype(_SHARE_TYPE)
+    return np.ascontiguousarray(values.reshape(holders, len(secrets), LIMBS).transpose(1, 0, 2))
 
 
-def reconstruct(holders: Sequence[int], shares: npt.NDArray[np.uint32]) -> list[bytes]:
+def reconstruct(holders: Sequence[int], shares: Shares) -> list[bytes | None]:
     """Keys from shares that the same holders have of each.
 
     holders  [t], distinct positions, 0 for the first; t is at least the threshold
     shares   uint32[secrets, t, LIMBS]
-    returns  one key of 32 bytes per secret
+    returns  per secret its 32 bytes; None where the result is no key, or a share is no number below 2**31 - 1:
+             whoever dealt those shares dealt no key
 
-    Raises Refused if a result is no key: some share is wrong.
+    Raises Misuse if the shapes do not fit, or a holder stands twice.
     """
     if shares.ndim != 3 or shares.shape[1:] != (len(holders), LIMBS):
         raise Misuse(f"shamir: shares of shape {shares.shape} for {len(holders)} holders")
-    if (shares >= field.P).any():
-        raise Refused("shamir: a share is not a number below 2^31 - 1")
+    sound: list[bool] = np.all(shares < field.P, axis=(1, 2)).tolist()
     weights = field.lagrange_at_zero(np.asarray(holders, np.uint64) + np.uint64(1))
-    flat = shares.astype(np.uint64).transpose(1, 0, 2).reshape(len(holders), -1)
+    flat = shares.astype(np.uint64).transpose(1, 0, 2).reshape(len(holders), -1) % np.uint64(field.P)
     limbs = field.matmul(weights[None, :], flat).reshape(len(shares), LIMBS)
-    return [_join(row) for row in limbs]
+    return [_join(row) if fits else None for row, fits in zip(limbs.tolist(), sound, strict=True)]
 
 
-def pack_share(share: npt.NDArray[np.uint32]) -> bytes:
-    """A share as bytes: nine little-endian words."""
-    return share.astype("<u4").tobytes()
-
-
-def unpack_share(data: bytes) -> npt.NDArray[np.uint32]:
-    """A share from bytes.
-
-    Raises Refused if it is not nine words below 2**31 - 1.
-    """
-    if len(data) != SHARE_BYTES:
-        raise Refused(f"shamir: a share is {SHARE_BYTES} bytes, got {len(data)}")
-    words = np.frombuffer(data, "<u4")
-    if (words >= field.P).any():
-        raise Refused("shamir: a share is not a number below 2^31 - 1")
-    return words
+def are_shares(data: bytes) -> bool:
+    """Whether bytes are shares one after the other: nine little-endian words below 2**31 - 1 each."""
+    return len(data) % SHARE_BYTES == 0 and bool((np.frombuffer(data, _SHARE_TYPE) < field.P).all())
 
 
 def _limbs(secret: bytes) -> npt.NDArray[np.uint64]:
@@ -87,15 +79,13 @@ def _limbs(secret: bytes) -> npt.NDArray[np.uint64]:
     return np.array([number >> (_LIMB_BITS * i) & mask for i in range(LIMBS)], np.uint64)
 
 
-def _join(limbs: npt.NDArray[np.uint64]) -> bytes:
+def _join(limbs: list[int]) -> bytes | None:
     number = 0
-    for i, limb in enumerate(limbs.tolist()):
+    for i, limb in enumerate(limbs):
         if limb >> _LIMB_BITS:
-            raise Refused("shamir: the shares do not come from one key")
+            return None
         number |= limb << (_LIMB_BITS * i)
-    if number >> (8 * SECRET_BYTES):
-        raise Refused("shamir: the shares do not come from one key")
-    return number.to_bytes(SECRET_BYTES, "little")
+    return None if number >> (8 * SECRET_BYTES) else number.to_bytes(SECRET_BYTES, "little")
 
 
 def _uniform(count: int, entropy: Entropy, context: bytes) -> npt.NDArray[np.uint64]:

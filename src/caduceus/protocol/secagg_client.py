@@ -15,14 +15,17 @@ from typing import final
 import numpy as np
 
 from caduceus import canon
-from caduceus.crypto import agree, keystream, merkle, shamir, sign
+from caduceus.crypto import keystream, merkle, shamir, sign
+from caduceus.crypto.agree import Agreement
 from caduceus.crypto.entropy import Entropy, tagged
 from caduceus.crypto.seal import seal, unseal
 from caduceus.crypto.sign import Signer
-from caduceus.errors import Misuse, PeerFault, Refused
+from caduceus.errors import Error, Misuse, PeerFault, Refused
 from caduceus.kinds import Digest, Residues
+from caduceus.protocol import secagg_parcel as parcels
 from caduceus.protocol.encoding import DTYPES
-from caduceus.protocol.envelope import SCHEME, Signed, kind_of, read_signed, sign_record
+from caduceus.protocol.envelope import SCHEME, Signed, open_envelope, read_signed, sign_record
+from caduceus.protocol.secagg_keys import apply_pair, mask_key, parcel_key
 from caduceus.protocol.secagg_messages import (
     Advertise,
     Consent,
@@ -30,25 +33,25 @@ from caduceus.protocol.secagg_messages import (
     Header,
     Inbox,
     Opening,
-    Parcel,
     Receipt,
     Roster,
     Shares,
     Survivors,
     Upload,
+    dealing_digest,
     seed_commitment,
-    share_digest,
     share_tree,
+    survivors_digest,
     upload_leaf_data,
 )
-from caduceus.protocol.secagg_reading import peek_seat, read_consent, read_header, read_roster
-from caduceus.protocol.secagg_session import SUITE, Session
-from caduceus.protocol.secagg_unmask import apply_pair, mask_key
-
-COORDINATOR = "the coordinator"
+from caduceus.protocol.secagg_parcel import Parcel
+from caduceus.protocol.secagg_reading import COORDINATOR, Reader, passed_on
+from caduceus.protocol.secagg_session import Session, neighbours
 
 Remember = Callable[[str, bytes], None]
-"""`remember(what, digest)` keeps a decision durably; raises Refused if it was decided differently before."""
+"""`remember(what, digest)` keeps a decision of this job and round durably; raises Refused if it was decided
+differently before. What is decided: "session", "roster", "upload", "survivors", in this order. The digest of the
+survivors is of the list alone, so that a caller can also hold a site to one list per public state."""
 
 
 class Step(Enum):
@@ -60,6 +63,7 @@ class Step(Enum):
     UPLOADED = "uploaded"
     CONSENTED = "consented"
     OPENED = "opened"
+    STOPPED = "given up"
 
 
 Due = Roster | Inbox | Receipt | Survivors | Consents
@@ -81,10 +85,11 @@ class Client:
     session    as the site itself put it together from the chain and the public state
     seat       its own
     vector     uint32[length] or uint64[length], encoded; stays in this object until it is masked
-    agreement  private half of the agreement key that it enrolled with
+    agreement  private half of the agreement key that it enrolled with: an `Agreement` that the site keeps for
+               the job saves an exchange per peer and round; its 32 bytes do as well
     entropy    gives the round's secrets
 
-    Raises Misuse if the parts do not fit together, Refused if the session is of another suite.
+    Raises Misuse if the parts do not fit together, Refused if the session is not a sound one.
     """
 
     def __init__(
@@ -94,28 +99,30 @@ class Client:
         vector: Residues,
         *,
         signer: Signer,
-        agreement: bytes,
+        agreement: bytes | Agreement,
         entropy: Entropy,
         remember: Remember,
     ) -> None:
-        if session.suite != SUITE:
-            raise Refused(f"the session asks for the suite {session.suite[:60]!r}; this version has {SUITE!r}")
+        self._reader = Reader(session)
         own = session.party(seat)
-        if own.signer != signer.address or own.agreement_key != agree.public_key(agreement):
+        enrolled = agreement if isinstance(agreement, Agreement) else Agreement(agreement)
+        if own.signer != signer.address or own.agreement_key != enrolled.public:
             raise Misuse(f"secagg: seat {seat} enrolled with other keys")
         if vector.shape != (session.length,) or vector.dtype != DTYPES[session.bits]:
             raise Misuse(f"secagg: the vector is {vector.dtype}{vector.shape}, the session asks for {session.length}")
         self.step = Step.NEW
         self.receipt: Receipt | None = None
-        self._session, self._id, self._seat = session, session.digest, seat
-        self._vector, self._signer, self._agreement = vector, signer, agreement
+        self._session, self._id, self._seat = session, self._reader.id, seat
+        self._vector, self._signer, self._enrolled = vector, signer, enrolled
         self._entropy, self._remember = entropy, remember
-        self._context = tagged("secagg", session.job, session.round.to_bytes(4))
+        self._context = tagged("secagg", session.job, session.round.to_bytes(4), self._id)
         self._mask_private = entropy.derive("secagg/mask-key", self._context, size=32)
+        self._mask = Agreement(self._mask_private)
         self._mask_keys: dict[int, bytes] = {}
         self._roster = Digest(b"")
+        self._dealing = Digest(b"")
         self._seed = b""
-        self._own_digests: np.ndarray[tuple[int, ...], np.dtype[np.uint8]] | None = None
+        self._own_parcel: Parcel | None = None
         self._parcels: dict[int, Parcel | None] = {}
         self._survivors: tuple[int, ...] = ()
         self._upload_leaf = Digest(b"")
@@ -136,7 +143,7 @@ class Client:
             raise Misuse("secagg: advertises once")
         self._remember("session", self._id)
         self.step = Step.ADVERTISED
-        return self._say(Advertise(self._id, self._seat, agree.public_key(self._mask_private)))
+        return self._say(Advertise(self._id, self._seat, self._mask.public))
 
     def react(self, data: bytes) -> list[bytes]:
         """Answer a message of the coordinator.
@@ -144,9 +151,28 @@ class Client:
         returns  what to send back, possibly nothing
 
         Raises PeerFault if the coordinator broke the protocol; Refused if it asks for a second decision, or
-        too few sites are left. The site says nothing more in this round after either.
+        too few sites are left. If the message was the coordinator's, signed for this round and due, the site
+        says nothing more in this round after either; anything else changes nothing.
         """
         message = self._read(data)
+        try:
+            return self._move(message)
+        except Error:
+            self.step = Step.STOPPED
+            raise
+
+    def _read(self, data: bytes) -> Due:
+        expected = {canon.tag_of(kind): kind for kind in EXPECTS.get(self.step, ())}
+        kind = expected.get(canon.peek_tag(open_envelope(data, who=COORDINATOR).body) or "")
+        if kind is None:
+            raise PeerFault(COORDINATOR, f"sent something else to a site that has {self.step.value}", evidence=data)
+        signer, domain = self._session.coordinator, self._session.domain
+        message: Due = read_signed(kind, data, signer=signer, domain=domain, who=COORDINATOR)
+        if message.session != self._id:
+            raise PeerFault(COORDINATOR, "sent a message of another round or job", evidence=data)
+        return message
+
+    def _move(self, message: Due) -> list[bytes]:
         match message:
             case Roster():
                 return [self._share(message)]
@@ -160,17 +186,6 @@ class Client:
             case Consents():
                 return [self._open(message)]
 
-    def _read(self, data: bytes) -> Due:
-        expected = {canon.tag_of(kind): kind for kind in EXPECTS.get(self.step, ())}
-        kind = expected.get(kind_of(data) or "")
-        if kind is None:
-            raise PeerFault(COORDINATOR, f"sent something else to a site that has {self.step.value}", evidence=data)
-        signer, domain = self._session.coordinator, self._session.domain
-        message: Due = read_signed(kind, data, signer=signer, domain=domain, who=COORDINATOR)
-        if message.session != self._id:
-            raise PeerFault(COORDINATOR, "sent a message of another round or job", evidence=data)
-        return message
-
     # ------------------------------------------------------------ the moves
 
     def _share(self, roster: Roster) -> bytes:
@@ -180,56 +195,42 @@ class Client:
         seats = list(self._mask_keys)
         context = tagged("secagg", self._context, self._roster)
         self._seed = self._entropy.derive("secagg/self-mask", context, size=32)
-        dealt = [
-            shamir.share(
-                secret,
-                threshold=self._session.threshold,
-                holders=len(seats),
-                entropy=self._entropy,
-                context=tagged(kind, context),
-            )
-            for kind, secret in (("self", self._seed), ("key", self._mask_private))
-        ]
-        packed = [(self_share.tobytes(), key_share.tobytes()) for self_share, key_share in zip(*dealt, strict=True)]
-        digests = np.frombuffer(
-            b"".join(
-                share_digest(self._seat, holder, "self", one) + share_digest(self._seat, holder, "key", other)
-                for holder, (one, other) in zip(seats, packed, strict=True)
-            ),
-            np.uint8,
-        ).reshape(len(seats), 2, 32)
+        self_shares, key_shares = shamir.share(
+            (self._seed, self._mask_private),
+            threshold=self._session.threshold,
+            holders=len(seats),
+            entropy=self._entropy,
+            context=context,
+        )
+        dealt = [Parcel(one.tobytes(), other.tobytes()) for one, other in zip(self_shares, key_shares, strict=True)]
+        flat = b"".join(parcel.digests(self._seat, holder) for holder, parcel in zip(seats, dealt, strict=True))
+        digests = np.frombuffer(flat, np.uint8).reshape(len(seats), 2, 32)
         tree = share_tree(digests)
-        parcels = []
-        for position, (holder, (one, other)) in enumerate(zip(seats, packed, strict=True)):
-            parcel = Parcel(one, other, tree.proof(position))
+        sealed = []
+        for position, (holder, parcel) in enumerate(zip(seats, dealt, strict=True)):
             if holder == self._seat:
-                self._parcels[holder] = parcel
-                parcels.append(b"")
+                self._own_parcel = parcel
+                sealed.append(b"")
             else:
-                key = self._channel_key(sender=self._seat, recipient=holder)
-                parcels.append(seal(key, canon.pack(parcel), bound_to=self._roster))
+                key = self._parcel_key(sender=self._seat, recipient=holder)
+                sealed.append(seal(key, parcels.write(parcel, tree.proof(position)), bound_to=self._roster))
         header = Header(self._id, self._roster, self._seat, seed_commitment(self._seed), tree.root)
         self.step = Step.SHARED
-        return canon.pack(Shares(self._say(header), digests, tuple(parcels)))
+        return canon.pack(Shares(self._say(header), digests, tuple(sealed)))
 
     def _upload(self, inbox: Inbox) -> bytes:
         senders = inbox.senders
         if not (len(senders) == len(inbox.headers) == len(inbox.parcels)) or list(senders) != sorted(set(senders)):
             raise PeerFault(COORDINATOR, "sent an inbox that is not one parcel per sender")
-        if self._seat not in senders or not set(senders) <= self._mask_keys.keys():
+        if self._seat not in senders or not self._mask_keys.keys() >= set(senders):
             raise PeerFault(COORDINATOR, "sent an inbox that leaves the recipient out or names a stranger")
         if len(senders) < self._session.threshold:
             raise Refused(f"only {len(senders)} sites shared, {self._session.threshold} are needed")
-        for sender, header, parcel in zip(senders, inbox.headers, inbox.parcels, strict=True):
-            if sender != self._seat:
-                self._parcels[sender] = self._receive_parcel(sender, header, parcel)
-        masked = self._vector.copy()
-        keystream.add(masked, self._seed)
-        for other in senders:
-            if other != self._seat:
-                key = mask_key(self._mask_private, self._mask_keys[other], self._id, self._seat, other)
-                apply_pair(masked, key, self._seat, other)
-        body = canon.pack(Upload(self._id, self._roster, self._seat, senders, masked))
+        position = list(self._mask_keys).index(self._seat)
+        for sender, header, sealed in zip(senders, inbox.headers, inbox.parcels, strict=True):
+            self._parcels[sender] = self._receive_parcel(sender, header, sealed, position)
+        self._dealing = dealing_digest(inbox.headers)
+        body = canon.pack(Upload(self._id, self._roster, self._dealing, self._seat, self._masked(frozenset(senders))))
         digest = canon.digest_bytes(body)
         self._remember("upload", digest)
         struct = sign.Upload(self._session.job, self._session.round, self._seat, digest)
@@ -238,6 +239,15 @@ class Client:
         self._upload_leaf = merkle.leaf(leaf)
         self.step = Step.UPLOADED
         return canon.pack(Signed(body, SCHEME, signature))
+
+    def _masked(self, senders: frozenset[int]) -> Residues:
+        masked = self._vector.copy()
+        keystream.add(masked, self._seed)
+        for other in neighbours(self._session, self._seat):
+            if other in senders:
+                key = mask_key(self._mask, self._mask_keys[other], self._id, self._seat, other)
+                apply_pair(masked, key, self._seat, other)
+        return masked
 
     def _keep(self, receipt: Receipt) -> None:
         struct = sign.Receipt(self._session.job, self._session.round, self._seat, self._upload_leaf)
@@ -248,29 +258,25 @@ class Client:
 
     def _consent(self, survivors: Survivors) -> bytes:
         seats = survivors.seats
-        senders = self._parcels.keys()
-        if list(seats) != sorted(set(seats)) or not set(seats) <= senders:
+        if list(seats) != sorted(set(seats)) or not self._parcels.keys() >= set(seats):
             raise PeerFault(COORDINATOR, "sent a survivor list with a site that never shared, or one twice")
         if self._seat not in seats:
             raise PeerFault(COORDINATOR, "left this site's upload out of the survivor list")
         if len(seats) < self._session.threshold:
             raise Refused(f"only {len(seats)} uploads are in, {self._session.threshold} are needed")
-        self._remember("survivors", canon.digest(survivors))
+        self._remember("survivors", survivors_digest(seats))
         self._survivors = seats
         self.step = Step.CONSENTED
-        return self._say(Consent(self._id, self._roster, self._seat, seats))
+        return self._say(Consent(self._id, self._roster, self._dealing, self._seat, seats))
 
     def _open(self, consents: Consents) -> bytes:
-        agreed = {self._read_consent(data) for data in consents.consents}
-        if len(agreed) < self._session.threshold:
-            raise Refused(
-                f"only {len(agreed)} sites have seen this survivor list, {self._session.threshold} are needed"
-            )
+        self._check_consents(consents)
+        survivors = frozenset(self._survivors)
         owners, shares = [], []
         for owner, parcel in sorted(self._parcels.items()):
             if parcel is not None:
                 owners.append(owner)
-                shares.append(parcel.self_share if owner in self._survivors else parcel.key_share)
+                shares.append(parcel.self_share if owner in survivors else parcel.key_share)
         opened = np.frombuffer(b"".join(shares), "<u4").reshape(len(owners), shamir.LIMBS)
         self.step = Step.OPENED
         return self._say(Opening(self._id, self._seat, tuple(owners), opened))
@@ -278,52 +284,46 @@ class Client:
     # ------------------------------------------------------------ checks
 
     def _read_roster(self, roster: Roster) -> dict[int, bytes]:
-        keys = read_roster(self._session, self._id, roster)
-        if keys.get(self._seat) != agree.public_key(self._mask_private):
+        keys = self._reader.roster(roster)
+        if keys.get(self._seat) != self._mask.public:
             raise PeerFault(COORDINATOR, "sent a roster without this site's own advertisement")
         if len(keys) < self._session.threshold:
             raise Refused(f"only {len(keys)} sites are here, {self._session.threshold} are needed")
         return keys
 
-    def _receive_parcel(self, sender: int, header_data: bytes, sealed: bytes) -> Parcel | None:
+    def _receive_parcel(self, sender: int, header: bytes, sealed: bytes, position: int) -> Parcel | None:
         """A sender's parcel, or None if it is not what the sender committed to: then there is nothing to open."""
-        header = read_header(self._session, self._id, header_data, sender)
-        if header.roster != self._roster:
-            raise PeerFault(COORDINATOR, f"gave seat {sender} another roster than this site", evidence=header_data)
+        with passed_on():
+            root = self._reader.header(header, sender, self._roster).share_root
+        if sender == self._seat:
+            return self._own_parcel
         try:
-            key = self._channel_key(sender=sender, recipient=self._seat)
-            parcel = canon.unpack(Parcel, unseal(key, sealed, bound_to=self._roster))
-            shamir.unpack_share(parcel.self_share)
-            shamir.unpack_share(parcel.key_share)
+            data = unseal(self._parcel_key(sender=sender, recipient=self._seat), sealed, bound_to=self._roster)
+            return parcels.read(
+                data, sender=sender, holder=self._seat, root=root, position=position, size=len(self._mask_keys)
+            )
         except Refused:
             return None
-        pair = share_digest(sender, self._seat, "self", parcel.self_share) + share_digest(
-            sender, self._seat, "key", parcel.key_share
-        )
-        position = list(self._mask_keys).index(self._seat)
-        leaf = merkle.leaf(pair)
-        siblings, size = parcel.siblings, len(self._mask_keys)
-        return (
-            parcel if merkle.verify(header.share_root, leaf, position=position, siblings=siblings, size=size) else None
-        )
 
-    def _read_consent(self, data: bytes) -> int:
-        seat = peek_seat(Consent, data)
-        if seat not in self._survivors:
-            raise PeerFault(COORDINATOR, "passed on the consent of a site that is no survivor", evidence=data)
-        consent = read_consent(self._session, self._id, data, seat)
-        if (consent.roster, consent.survivors) != (self._roster, self._survivors):
-            raise PeerFault(
-                COORDINATOR, f"has shown seat {seat} another roster or survivor list than this site", evidence=data
-            )
-        return seat
+    def _check_consents(self, consents: Consents) -> None:
+        seats, needed = consents.seats, self._session.threshold
+        if len(seats) != len(consents.consents) or list(seats) != sorted(set(seats)):
+            raise PeerFault(COORDINATOR, "sent consents that are not one per seat, ascending")
+        if not set(seats) <= set(self._survivors):
+            raise PeerFault(COORDINATOR, "passed on the consent of a site that is no survivor")
+        with passed_on():
+            for seat, data in zip(seats, consents.consents, strict=True):
+                self._reader.consent(data, seat, self._roster, self._dealing, self._survivors)
+        if len(seats) < needed:
+            raise Refused(f"only {len(seats)} sites have seen this survivor list, {needed} are needed")
 
-    def _channel_key(self, *, sender: int, recipient: int) -> bytes:
+    def _parcel_key(self, *, sender: int, recipient: int) -> bytes:
         """The key that seals the one parcel from a sender to a recipient under this roster."""
         peer = recipient if sender == self._seat else sender
-        context = tagged("parcel", self._id, self._roster, sender.to_bytes(4), recipient.to_bytes(4))
-        peer_key = self._session.party(peer).agreement_key
-        return agree.agreed_key(self._agreement, peer_key, purpose="secagg/parcel/1", context=context)
+        context, purpose = self._id + self._roster, "secagg/parcel/1"
+        enrolled = self._enrolled.key(self._reader.agreement_key(peer), purpose=purpose, context=context)
+        made = self._mask.key(self._mask_keys[peer], purpose=purpose, context=context)
+        return parcel_key(enrolled, made, sender=sender, recipient=recipient)
 
     def _say(self, record: object) -> bytes:
         return sign_record(self._signer, self._session.domain, record)

@@ -2,10 +2,13 @@
 
 Bonawitz et al. 2017 (CCS), figure 4, with the consistency check against a lying coordinator. Every message
 names the session, so none means anything in another round; all but parcels travel in a `Signed` envelope.
+Where a site answers for more than itself it also signs the digests of what it was shown: the roster, and the
+dealing. So whoever was shown something else says so itself, and nobody answers for what it never saw.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import sha256
 
 import numpy as np
@@ -35,12 +38,14 @@ class Advertise:
 class Roster:
     """2, coordinator to sites: these are here.
 
-    advertisements  their signed advertisements, ascending by seat
+    seats           ascending
+    advertisements  their signed advertisements
 
     Reveals: to each site, who else takes part.
     """
 
     session: Digest
+    seats: tuple[int, ...]
     advertisements: tuple[bytes, ...]
 
 
@@ -69,7 +74,7 @@ class Shares:
     header   signed `Header`
     digests  uint8[holders, 2, 32]: `share_digest` of the self-mask share and of the mask-key share of every
              holder, by position in the roster; their leaves give the header's root
-    parcels  sealed `Parcel` by position in the roster; empty at the sender's own
+    parcels  sealed parcels (see `secagg_parcel`) by position in the roster; empty at the sender's own
 
     Reveals: to the coordinator nothing; parcels open at their recipients only.
     """
@@ -77,20 +82,6 @@ class Shares:
     header: bytes
     digests: npt.NDArray[np.uint8]
     parcels: tuple[bytes, ...]
-
-
-@record("secagg/parcel/1")
-class Parcel:
-    """Inside a seal, site to site: your share of my self-mask seed and of my mask key.
-
-    siblings  Merkle proof that the digests of both stand under the header's root at your position
-
-    Reveals: to the recipient one share of each, which say nothing while fewer than the threshold come together.
-    """
-
-    self_share: bytes
-    key_share: bytes
-    siblings: tuple[bytes, ...]
 
 
 @record("secagg/inbox/1")
@@ -114,6 +105,8 @@ class Inbox:
 class Upload:
     """5, site to coordinator: my vector under my own mask and those with every sender of a parcel.
 
+    dealing  digest of the headers that came with the parcels (see `dealing_digest`)
+
     Signed as an EIP-712 `Upload`, so that a contract can check it.
 
     Reveals: nothing: the vector is uniform to whoever misses the self-mask seed or any one pairwise key.
@@ -121,8 +114,8 @@ class Upload:
 
     session: Digest
     roster: Digest
+    dealing: Digest
     seat: int
-    senders: tuple[int, ...]
     vector: Residues
 
 
@@ -157,13 +150,14 @@ class Survivors:
 
 @record("secagg/consent/1")
 class Consent:
-    """7, site to coordinator: I have seen this list, and will open for no other.
+    """7, site to coordinator: I have seen this roster, dealing and list, and will open for no other.
 
     Reveals: nothing new.
     """
 
     session: Digest
     roster: Digest
+    dealing: Digest
     seat: int
     survivors: tuple[int, ...]
 
@@ -172,12 +166,14 @@ class Consent:
 class Consents:
     """8, coordinator to sites: this many have seen the same list.
 
-    consents  signed `Consent`s, ascending by seat
+    seats     ascending
+    consents  their signed `Consent`s
 
     Reveals: who consented.
     """
 
     session: Digest
+    seats: tuple[int, ...]
     consents: tuple[bytes, ...]
 
 
@@ -208,18 +204,30 @@ def seed_commitment(seed: bytes) -> Digest:
 
 
 def share_digest(owner: int, holder: int, kind: str, share: bytes) -> bytes:
-    """Binds a site to a share that it gave away.
+    """Binds a site to a share that it gave away; hides it because a share is uniform, 9 words of 31 bits.
 
     kind  "self" for the self-mask seed, "key" for the mask key
     """
-    return sha256(
-        tagged("secagg/share/1", kind.encode(), bytes([*owner.to_bytes(4), *holder.to_bytes(4)]), share)
-    ).digest()
+    return sha256(_SHARE_TAGS[kind] + owner.to_bytes(4) + holder.to_bytes(4) + share).digest()
+
+
+_SHARE_TAGS = {kind: tagged("secagg/share/1", kind.encode()) for kind in ("self", "key")}
 
 
 def share_tree(digests: npt.NDArray[np.uint8]) -> merkle.Tree:
     """The tree over every holder's pair of digests, uint8[holders, 2, 32]."""
-    return merkle.Tree([merkle.leaf(pair.tobytes()) for pair in digests])
+    flat = digests.tobytes()
+    return merkle.Tree([merkle.leaf(flat[start : start + 64]) for start in range(0, len(flat), 64)])
+
+
+def dealing_digest(headers: Iterable[bytes]) -> Digest:
+    """Binds a site to the signed headers that it was shown, ascending by seat: who shared, and what."""
+    return Digest(sha256(tagged("secagg/dealing/1", *headers)).digest())
+
+
+def survivors_digest(seats: Iterable[int]) -> Digest:
+    """What a site remembers of a survivor list: the same for the same sites, whatever the round."""
+    return Digest(sha256(tagged("secagg/survivors/1", *(seat.to_bytes(4) for seat in seats))).digest())
 
 
 def upload_leaf_data(job: JobId, round: int, seat: int, body: Digest, signature: bytes) -> bytes:

@@ -1,13 +1,17 @@
-"""Reading what sites signed: the same checks at the coordinator, at other sites, and at an auditor."""
+"""Reading what the parties of a round signed: the same checks at the coordinator, at sites, and at an auditor."""
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, TypeVar, cast, final
 
 from caduceus import canon
 from caduceus.crypto import agree, sign
 from caduceus.errors import PeerFault, Refused
-from caduceus.kinds import Digest
+from caduceus.kinds import Address, Digest
 from caduceus.protocol.encoding import DTYPES
 from caduceus.protocol.envelope import Signed, open_envelope, read_body, read_signed
 from caduceus.protocol.secagg_messages import (
@@ -20,93 +24,154 @@ from caduceus.protocol.secagg_messages import (
     Upload,
     share_tree,
 )
-from caduceus.protocol.secagg_session import Session
+from caduceus.protocol.secagg_session import Session, check
 
 T = TypeVar("T", Advertise, Consent, Header, Opening)
 
+COORDINATOR = "the coordinator"
 
-def read_advertisement(session: Session, session_id: Digest, data: bytes, seat: int) -> Advertise:
-    """The advertisement that a seat signed.
+_STATEMENTS_REMEMBERED = 4096
 
-    Raises PeerFault naming the seat if it is malformed, not its own, of another session, or its key is none.
+
+@dataclass(frozen=True, slots=True)
+class Dealt:
+    """What one site shared, as checked: its header, and the digests of every share by position in the roster."""
+
+    header: Header
+    shares: Shares
+
+
+@final
+class Reader:
+    """Reads messages of one session, hostile until proven otherwise.
+
+    A PeerFault names the seat that the message was taken from. Whoever reads what the coordinator only passed
+    on does so inside `passed_on`: an honest coordinator passes on nothing that fails here.
+
+    Raises Refused if the session is not a sound one (see `secagg_session.check`).
     """
-    said = _read(Advertise, session, session_id, data, seat)
-    if len(said.mask_key) != agree.PUBLIC_BYTES or not any(said.mask_key):
-        raise PeerFault(_name(seat), "advertised something that is no public key", evidence=data)
-    return said
+
+    __slots__ = ("_parties", "id", "session")
+
+    def __init__(self, session: Session) -> None:
+        check(session)
+        self.session = session
+        self.id = session.digest
+        self._parties = {party.seat: party for party in session.parties}
+
+    def has(self, seat: int) -> bool:
+        """Whether a seat is invited."""
+        return seat in self._parties
+
+    def agreement_key(self, seat: int) -> bytes:
+        """The public agreement key that an invited seat enrolled with."""
+        return self._parties[seat].agreement_key
+
+    def advertisement(self, data: bytes, seat: int) -> Advertise:
+        """The advertisement that a seat signed.
+
+        Raises PeerFault if it is malformed, not its own or of another session, or if nobody can agree on keys
+        with it: what it advertises, or what it enrolled with, is no sound public key.
+        """
+        said = self._statement(Advertise, data, seat)
+        if not agree.is_sound(said.mask_key):
+            raise PeerFault(_name(seat), "advertised something that is no public key", evidence=data)
+        if not agree.is_sound(self._parties[seat].agreement_key):
+            raise PeerFault(_name(seat), "enrolled with something that is no public key", evidence=data)
+        return said
+
+    def roster(self, roster: Roster) -> dict[int, bytes]:
+        """The advertised mask keys by seat, ascending.
+
+        Raises PeerFault naming the coordinator if an advertisement is not what its seat signed.
+        """
+        seats = roster.seats
+        if len(seats) != len(roster.advertisements) or list(seats) != sorted(set(seats)):
+            raise PeerFault(COORDINATOR, "sent a roster that is not one advertisement per seat, ascending")
+        if not all(map(self.has, seats)):
+            raise PeerFault(COORDINATOR, "sent a roster with a stranger")
+        with passed_on():
+            return {
+                seat: self.advertisement(data, seat).mask_key
+                for seat, data in zip(seats, roster.advertisements, strict=True)
+            }
+
+    def header(self, data: bytes, seat: int, roster: Digest) -> Header:
+        """The header that a seat signed; raises PeerFault as `advertisement` does, or if it is for another roster."""
+        header = self._statement(Header, data, seat)
+        if header.roster != roster:
+            raise PeerFault(_name(seat), "shared for another roster", evidence=data)
+        return header
+
+    def shares(self, data: bytes, seat: int, roster: Digest, holders: int) -> Dealt:
+        """What a seat shared among `holders` sites, with parcels or without.
+
+        Raises PeerFault if the digests are not those of its signed header, or for another roster.
+        """
+        who = _name(seat)
+        try:
+            shares = canon.unpack(Shares, data)
+        except Refused as problem:
+            raise PeerFault(who, f"sent shares that are unreadable: {problem}", evidence=data) from None
+        header = self.header(shares.header, seat, roster)
+        if shares.digests.dtype.str != "|u1" or shares.digests.shape != (holders, 2, 32):
+            raise PeerFault(who, "sent digests that are not one pair per site of the roster", evidence=data)
+        if share_tree(shares.digests).root != header.share_root:
+            raise PeerFault(who, "sent digests that are not those of its signed header", evidence=data)
+        return Dealt(header, shares)
+
+    def upload(self, data: bytes, seat: int, roster: Digest, dealing: Digest) -> tuple[Upload, Signed]:
+        """The upload that a seat signed, and its envelope.
+
+        Raises PeerFault if it is malformed, not its own, of another round, or of another shape.
+        """
+        session, who = self.session, _name(seat)
+        signed = open_envelope(data, who=who)
+        struct = sign.Upload(session.job, session.round, seat, canon.digest_bytes(signed.body))
+        if not sign.verify(self._signer(seat), sign.digest(session.domain, struct), signed.signature):
+            raise PeerFault(who, "sent an upload that is not signed by its registered signer", evidence=data)
+        upload = read_body(Upload, signed, data, who=who)
+        if (upload.session, upload.seat) != (self.id, seat):
+            raise PeerFault(who, "sent an upload of another round or from another seat", evidence=data)
+        if (upload.roster, upload.dealing) != (roster, dealing):
+            raise PeerFault(who, "sent an upload for another roster or dealing", evidence=data)
+        if upload.vector.shape != (session.length,) or upload.vector.dtype != DTYPES[session.bits]:
+            found = f"{upload.vector.dtype}{upload.vector.shape}"
+            raise PeerFault(who, f"sent {found}, {session.length} of {session.bits} bits were due", evidence=data)
+        return upload, signed
+
+    def consent(self, data: bytes, seat: int, roster: Digest, dealing: Digest, survivors: tuple[int, ...]) -> None:
+        """Make sure that a seat consented to this roster, dealing and survivor list; raises PeerFault if not."""
+        said = self._statement(Consent, data, seat)
+        if (said.roster, said.dealing, said.survivors) != (roster, dealing, survivors):
+            raise PeerFault(_name(seat), "consented to another roster, dealing or survivor list", evidence=data)
+
+    def opening(self, data: bytes, seat: int) -> Opening:
+        """The opening that a seat signed, its shares not yet checked; raises PeerFault as `advertisement` does."""
+        return self._statement(Opening, data, seat)
+
+    def _statement(self, kind: type[T], data: bytes, seat: int) -> T:
+        who, any_kind = _name(seat), cast(Any, kind)
+        try:
+            said = cast(T, _signed_statement(any_kind, data, self._signer(seat), self.session.domain))
+        except PeerFault as problem:
+            raise PeerFault(who, problem.why, evidence=data) from None
+        if (said.session, said.seat) != (self.id, seat):
+            raise PeerFault(who, "sent a message of another round or from another seat", evidence=data)
+        return said
+
+    def _signer(self, seat: int) -> Address:
+        return self._parties[seat].signer
 
 
-def read_roster(session: Session, session_id: Digest, roster: Roster) -> dict[int, bytes]:
-    """The advertised mask keys by seat, ascending.
-
-    Raises PeerFault if an advertisement is not what its seat signed, or two keys are the same.
-    """
-    keys: dict[int, bytes] = {}
-    for data in roster.advertisements:
-        seat = peek_seat(Advertise, data)
-        if seat not in session.seats or (keys and seat <= max(keys)):
-            raise PeerFault("the coordinator", "sent a roster out of order, or with a stranger", evidence=data)
-        keys[seat] = read_advertisement(session, session_id, data, seat).mask_key
-    if len(set(keys.values())) < len(keys):
-        raise PeerFault("the coordinator", "sent a roster in which two sites have the same mask key")
-    return keys
-
-
-def read_header(session: Session, session_id: Digest, data: bytes, seat: int) -> Header:
-    """The header that a seat signed; raises PeerFault naming the seat as `read_advertisement` does."""
-    return _read(Header, session, session_id, data, seat)
-
-
-def read_shares(
-    session: Session, session_id: Digest, roster: Digest, holders: int, data: bytes, seat: int
-) -> tuple[Header, Shares]:
-    """What a seat shared among `holders` sites, with parcels or without.
-
-    Raises PeerFault naming the seat if the digests are not those of its signed header, or for another roster.
-    """
-    who = _name(seat)
+@contextmanager
+def passed_on() -> Iterator[None]:
+    """Faults found inside are the coordinator's: it passed on, or wrote down, what it had to refuse."""
     try:
-        shares = canon.unpack(Shares, data)
-    except Refused as problem:
-        raise PeerFault(who, f"sent shares that are unreadable: {problem}", evidence=data) from None
-    header = read_header(session, session_id, shares.header, seat)
-    if header.roster != roster:
-        raise PeerFault(who, "shared for another roster", evidence=data)
-    if shares.digests.dtype.str != "|u1" or shares.digests.shape != (holders, 2, 32):
-        raise PeerFault(who, "sent digests that are not one pair per site of the roster", evidence=data)
-    if share_tree(shares.digests).root != header.share_root:
-        raise PeerFault(who, "sent digests that are not those of its signed header", evidence=data)
-    return header, shares
-
-
-def read_upload(
-    session: Session, session_id: Digest, roster: Digest, senders: tuple[int, ...], data: bytes, seat: int
-) -> tuple[Upload, Signed]:
-    """The upload that a seat signed, and its envelope.
-
-    Raises PeerFault naming the seat if it is malformed, not its own, of another round, or of another shape.
-    """
-    who = _name(seat)
-    signed = open_envelope(data, who=who)
-    struct = sign.Upload(session.job, session.round, seat, canon.digest_bytes(signed.body))
-    if not sign.verify(session.party(seat).signer, sign.digest(session.domain, struct), signed.signature):
-        raise PeerFault(who, "sent an upload that is not signed by its registered signer", evidence=data)
-    upload = read_body(Upload, signed, data, who=who)
-    if (upload.session, upload.seat, upload.roster, upload.senders) != (session_id, seat, roster, senders):
-        raise PeerFault(who, "sent an upload of another round, roster or seat", evidence=data)
-    if upload.vector.shape != (session.length,) or upload.vector.dtype != DTYPES[session.bits]:
-        raise PeerFault(who, f"sent {upload.vector.shape} entries, {session.length} were due", evidence=data)
-    return upload, signed
-
-
-def read_consent(session: Session, session_id: Digest, data: bytes, seat: int) -> Consent:
-    """The consent that a seat signed; raises PeerFault naming the seat as `read_advertisement` does."""
-    return _read(Consent, session, session_id, data, seat)
-
-
-def read_opening(session: Session, session_id: Digest, data: bytes, seat: int) -> Opening:
-    """The opening that a seat signed; raises PeerFault naming the seat as `read_advertisement` does."""
-    return _read(Opening, session, session_id, data, seat)
+        yield
+    except PeerFault as problem:
+        why = f"let a message pass that it had to refuse: {problem.who} {problem.why}"
+        raise PeerFault(COORDINATOR, why, evidence=problem.evidence) from None
 
 
 def peek_seat(kind: type[T], data: bytes) -> int:
@@ -117,12 +182,9 @@ def peek_seat(kind: type[T], data: bytes) -> int:
         return -1
 
 
-def _read(kind: type[T], session: Session, session_id: Digest, data: bytes, seat: int) -> T:
-    who = _name(seat)
-    said = read_signed(kind, data, signer=session.party(seat).signer, domain=session.domain, who=who)
-    if said.session != session_id or said.seat != seat:
-        raise PeerFault(who, "sent a message of another round or from another seat", evidence=data)
-    return said
+@lru_cache(maxsize=_STATEMENTS_REMEMBERED)  # public values in and out: all parties read the same messages
+def _signed_statement(kind: type[object], data: bytes, signer: Address, domain: bytes) -> object:
+    return read_signed(kind, data, signer=signer, domain=domain, who="")
 
 
 def _name(seat: int) -> str:

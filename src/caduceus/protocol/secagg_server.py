@@ -13,11 +13,14 @@ from collections.abc import Mapping
 from enum import IntEnum
 from typing import final
 
+import numpy as np
+
 from caduceus import canon
 from caduceus.crypto import merkle, sign
 from caduceus.crypto.sign import Signer
 from caduceus.errors import Misuse, PeerFault, Refused
 from caduceus.kinds import Digest, Residues
+from caduceus.protocol.encoding import DTYPES
 from caduceus.protocol.envelope import kind_of, sign_record
 from caduceus.protocol.secagg_exchange import Exchange, Fault
 from caduceus.protocol.secagg_messages import (
@@ -31,17 +34,12 @@ from caduceus.protocol.secagg_messages import (
     Shares,
     Survivors,
     Upload,
+    dealing_digest,
     upload_leaf_data,
 )
-from caduceus.protocol.secagg_reading import (
-    read_advertisement,
-    read_consent,
-    read_opening,
-    read_shares,
-    read_upload,
-)
+from caduceus.protocol.secagg_reading import Dealt, Reader
 from caduceus.protocol.secagg_session import Session
-from caduceus.protocol.secagg_unmask import Dealt, check_opening, unmask
+from caduceus.protocol.secagg_unmask import check_opening, unmask
 
 
 class Phase(IntEnum):
@@ -66,6 +64,9 @@ EXPECTS: Mapping[Phase, str] = {
 
 _ORDER = {tag: phase for phase, tag in EXPECTS.items()}
 
+_BYTES_PER_MESSAGE = 1 << 16
+_BYTES_PER_SITE = 1 << 10
+
 
 @final
 class Server:
@@ -73,6 +74,8 @@ class Server:
 
     session  what everybody agrees on
     signer   the coordinator's
+
+    Raises Misuse if the signer is not the session's, Refused if the session is not a sound one.
     """
 
     def __init__(self, session: Session, signer: Signer) -> None:
@@ -82,14 +85,20 @@ class Server:
         self.faults: list[Fault] = []
         self.total: Residues | None = None
         self.survivors: tuple[int, ...] = ()
-        self._session, self._id, self._signer = session, session.digest, signer
+        self._session, self._signer = session, signer
+        self._reader = Reader(session)
+        self._largest = _BYTES_PER_MESSAGE + _BYTES_PER_SITE * len(session.parties) + session.length * session.bits // 8
         self._expected = set(session.seats)
+        self._equivocated: set[tuple[int, Phase]] = set()
         self._raw: dict[Phase, dict[int, bytes]] = {phase: {} for phase in EXPECTS}
+        self._replies: dict[int, bytes] = {}
         self._mask_keys: dict[int, bytes] = {}
+        self._positions: dict[int, int] = {}
         self._roster = Digest(b"")
+        self._dealing = Digest(b"")
         self._dealt: dict[int, Dealt] = {}
         self._parcels: dict[int, tuple[bytes, ...]] = {}
-        self._vectors: dict[int, Residues] = {}
+        self._masked: Residues | None = None
         self._leaves: dict[int, Digest] = {}
         self._openings: dict[int, Opening] = {}
 
@@ -105,26 +114,28 @@ class Server:
 
         returns  what to send back to that seat at once: a receipt for an upload
 
-        A message that breaks the protocol is written down in `faults` and its sender counts as silent;
-        one that came late is passed over. Nothing is raised: a hostile message changes nothing else.
+        A message that breaks the protocol is written down in `faults` and its sender counts as silent. Of two
+        different messages the first stands, since it may have been answered already; the second is written down.
+        A message that came late is passed over. Nothing is raised: a hostile message changes nothing else.
         """
-        if self.phase is Phase.DONE or seat not in self._session.seats:
-            return []
-        kind = _kind(data)
-        if kind in _ORDER and _ORDER[kind] < self.phase:
+        if self.phase is Phase.DONE or not self._reader.has(seat):
             return []
         earlier = self._raw[self.phase].get(seat)
+        if earlier == data:
+            return [self._replies[seat]] if self.phase is Phase.UPLOAD else []
         if earlier is not None:
-            if earlier != data and kind == EXPECTS[self.phase]:
-                # The first one stands: it was answered, an upload even with a receipt that binds the coordinator.
-                self.faults.append(Fault(seat, int(self.phase), "sent two different messages where one was due", data))
+            self._note_second(seat, data)
             return []
         if seat not in self._expected:
+            return []
+        if len(data) > self._largest:
+            self._fault(seat, f"sent {len(data)} bytes, no message of this round has more than {self._largest}", b"")
             return []
         try:
             replies = self._take(seat, data)
         except PeerFault as problem:
-            self._fault(seat, problem.why, data)
+            if not self._is_late(data):
+                self._fault(seat, problem.why, data)
             return []
         self._raw[self.phase][seat] = data
         return replies
@@ -144,40 +155,54 @@ class Server:
     def _take(self, seat: int, data: bytes) -> list[bytes]:
         match self.phase:
             case Phase.ADVERTISE:
-                self._mask_keys[seat] = read_advertisement(self._session, self._id, data, seat).mask_key
+                self._mask_keys[seat] = self._reader.advertisement(data, seat).mask_key
             case Phase.SHARE:
-                holders = len(self._mask_keys)
-                header, shares = read_shares(self._session, self._id, self._roster, holders, data, seat)
-                if len(shares.parcels) != holders:
-                    raise PeerFault(f"seat {seat}", "sent parcels that are not one per site of the roster")
-                self._parcels[seat] = shares.parcels
-                self._dealt[seat] = Dealt(header, Shares(shares.header, shares.digests, ()))
+                self._take_shares(seat, data)
             case Phase.UPLOAD:
-                return [self._take_upload(seat, data)]
+                self._replies[seat] = self._take_upload(seat, data)
+                return [self._replies[seat]]
             case Phase.CONSENT:
-                consent = read_consent(self._session, self._id, data, seat)
-                if (consent.roster, consent.survivors) != (self._roster, self.survivors):
-                    raise PeerFault(f"seat {seat}", "consented to another roster or survivor list")
+                self._reader.consent(data, seat, self._roster, self._dealing, self.survivors)
             case Phase.OPEN:
-                opening = read_opening(self._session, self._id, data, seat)
-                positions = {holder: place for place, holder in enumerate(self._mask_keys)}
-                check_opening(opening, self._dealt, positions, frozenset(self.survivors))
+                opening = self._reader.opening(data, seat)
+                check_opening(opening, self._dealt, self._positions[seat], frozenset(self.survivors))
                 self._openings[seat] = opening
         return []
 
+    def _take_shares(self, seat: int, data: bytes) -> None:
+        holders = len(self._mask_keys)
+        dealt = self._reader.shares(data, seat, self._roster, holders)
+        if len(dealt.shares.parcels) != holders:
+            raise PeerFault(f"seat {seat}", "sent parcels that are not one per site of the roster", evidence=data)
+        self._parcels[seat] = dealt.shares.parcels
+        self._dealt[seat] = Dealt(dealt.header, Shares(dealt.shares.header, dealt.shares.digests, ()))
+
     def _take_upload(self, seat: int, data: bytes) -> bytes:
-        senders = tuple(self._dealt)
-        upload, signed = read_upload(self._session, self._id, self._roster, senders, data, seat)
+        upload, signed = self._reader.upload(data, seat, self._roster, self._dealing)
         body = canon.digest_bytes(signed.body)
         leaf = merkle.leaf(upload_leaf_data(self._session.job, self._session.round, seat, body, signed.signature))
         struct = sign.Receipt(self._session.job, self._session.round, seat, leaf)
         signature = self._signer.sign(sign.digest(self._session.domain, struct))
-        self._vectors[seat], self._leaves[seat] = upload.vector, leaf
-        return self._say(Receipt(self._id, seat, leaf, signature))
+        self._leaves[seat] = leaf
+        if self._masked is None:
+            self._masked = np.zeros(self._session.length, DTYPES[self._session.bits])
+        np.add(self._masked, upload.vector, out=self._masked)  # what is taken in this phase is in the sum
+        return self._say(Receipt(self._reader.id, seat, leaf, signature))
 
     def _fault(self, seat: int, why: str, data: bytes) -> None:
         self.faults.append(Fault(seat, int(self.phase), why, data))
         self._expected.discard(seat)
+
+    def _note_second(self, seat: int, data: bytes) -> None:
+        """The first of two messages is in the record, or in an upload's leaf; together they show the second."""
+        known = (seat, self.phase) in self._equivocated
+        if not known and len(data) <= self._largest and _kind(data) == EXPECTS[self.phase]:
+            self._equivocated.add((seat, self.phase))
+            self.faults.append(Fault(seat, int(self.phase), "sent two different messages where one was due", data))
+
+    def _is_late(self, data: bytes) -> bool:
+        due = _ORDER.get(_kind(data) or "")
+        return due is not None and due < self.phase
 
     # ------------------------------------------------------------ out
 
@@ -188,49 +213,57 @@ class Server:
 
         Raises Refused if fewer than the threshold are left: the round has failed, and no sum exists.
         """
-        heard = sorted(seat for seat in self._raw[self.phase] if seat in self._expected)
+        if self.phase is Phase.DONE:
+            raise Misuse("secagg: the round is over")
+        heard = sorted(self._raw[self.phase])
         if len(heard) < self._session.threshold:
             raise Refused(
-                f"only {len(heard)} of {len(self._session.seats)} sites answered with {self.phase.name.lower()}, "
+                f"only {len(heard)} of {len(self._session.parties)} sites answered with {self.phase.name.lower()}, "
                 f"{self._session.threshold} are needed"
             )
-        self._expected = set(heard)
         sent = self._close(heard)
+        self._expected = set(heard)
         self.phase = Phase(self.phase + 1)
         return sent
 
     def _close(self, heard: list[int]) -> dict[int, bytes]:
-        raw = self._raw[self.phase]
+        raw, session_id = self._raw[self.phase], self._reader.id
         match self.phase:
             case Phase.ADVERTISE:
                 self._mask_keys = {seat: self._mask_keys[seat] for seat in heard}
-                roster = Roster(self._id, tuple(raw[seat] for seat in heard))
+                self._positions = {seat: place for place, seat in enumerate(heard)}
+                roster = Roster(session_id, tuple(heard), tuple(raw[seat] for seat in heard))
                 self._roster = canon.digest(roster)
                 return dict.fromkeys(heard, self._say(roster))
             case Phase.SHARE:
                 self._dealt = {seat: self._dealt[seat] for seat in heard}
-                return {seat: self._inbox(seat, heard) for seat in heard}
+                return self._inboxes(heard)
             case Phase.UPLOAD:
                 self.survivors = tuple(heard)
-                return dict.fromkeys(heard, self._say(Survivors(self._id, self.survivors)))
+                return dict.fromkeys(heard, self._say(Survivors(session_id, self.survivors)))
             case Phase.CONSENT:
-                enough = tuple(raw[seat] for seat in heard[: self._session.threshold])
-                return dict.fromkeys(heard, self._say(Consents(self._id, enough)))
+                enough = tuple(heard[: self._session.threshold])
+                return dict.fromkeys(heard, self._say(Consents(session_id, enough, tuple(raw[s] for s in enough))))
             case _:
                 self.total = self._unmask()
                 return {}
 
-    def _inbox(self, recipient: int, senders: list[int]) -> bytes:
-        position = list(self._mask_keys).index(recipient)
+    def _inboxes(self, senders: list[int]) -> dict[int, bytes]:
         headers = tuple(self._dealt[sender].shares.header for sender in senders)
-        parcels = tuple(self._parcels[sender][position] for sender in senders)
-        return self._say(Inbox(self._id, tuple(senders), headers, parcels))
+        self._dealing = dealing_digest(headers)
+        sent = {}
+        for recipient in senders:
+            position = self._positions[recipient]
+            parcels = tuple(self._parcels[sender][position] for sender in senders)
+            sent[recipient] = self._say(Inbox(self._reader.id, tuple(senders), headers, parcels))
+        self._parcels.clear()
+        return sent
 
     def _unmask(self) -> Residues:
-        vectors = ((seat, self._vectors[seat]) for seat in self.survivors)
+        assert self._masked is not None  # a threshold of uploads was taken
         survivors = frozenset(self.survivors)
         try:
-            return unmask(self._session, self._id, self._mask_keys, self._dealt, vectors, survivors, self._openings)
+            return unmask(self._reader, self._mask_keys, self._dealt, self._masked, survivors, self._openings)
         except PeerFault as problem:
             raise Refused(f"no sum can be computed: {problem}") from problem
 
@@ -251,7 +284,7 @@ class Server:
         return Exchange(
             session=self._session,
             advertisements=tuple(raw[Phase.ADVERTISE][seat] for seat in sorted(raw[Phase.ADVERTISE])),
-            shares=tuple(canon.pack(self._dealt[seat].shares) for seat in self._dealt),
+            shares=tuple(canon.pack(self._dealt[seat].shares) for seat in sorted(self._dealt)),
             survivors=self.survivors,
             consents=tuple(raw[Phase.CONSENT][seat] for seat in sorted(raw[Phase.CONSENT])),
             openings=tuple(raw[Phase.OPEN][seat] for seat in sorted(raw[Phase.OPEN])),

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from caduceus import canon
 from caduceus.crypto import agree, keystream
-from caduceus.errors import Misuse
+from caduceus.errors import Misuse, Refused
 from caduceus.kinds import Address, Digest, JobId
+from caduceus.protocol.encoding import DTYPES
 
 SUITE = f"bonawitz17-full/{agree.SUITE}/{keystream.CIPHER}/shamir-gf31"
 """The constructions of this version; the name is in every session, so another version never mixes with it."""
+
+
+FEWEST_SITES = 3
+"""With two sites each learns the other's vector from the sum; with one, everybody does."""
+
+_WORD = 1 << 32
 
 
 @canon.record("secagg/party/1")
@@ -67,11 +74,35 @@ class Session:
         return canon.digest(self)
 
 
+def check(session: Session) -> None:
+    """Make sure that a session is one that this version runs and that keeps what it promises.
+
+    Raises Refused, saying what is wrong: another suite, fewer than three sites, a threshold under which a lying
+    coordinator finds enough consents for two lists, or a field that is out of range.
+    """
+    if session.suite != SUITE:
+        raise Refused(f"session: it asks for the suite {session.suite[:80]!r}; this version has {SUITE!r}")
+    seats, sites = session.seats, len(session.parties)
+    if sites < FEWEST_SITES:
+        raise Refused(f"session: {sites} sites; a sum over fewer than {FEWEST_SITES} gives single updates away")
+    if not threshold_for(sites) <= session.threshold <= sites:
+        raise Refused(f"session: threshold {session.threshold} for {sites} sites; at least {threshold_for(sites)}")
+    if list(seats) != sorted(set(seats)) or not 0 <= seats[0] <= seats[-1] < _WORD:
+        raise Refused("session: seats are not ascending numbers of 32 bits")
+    words = [session.domain, session.job, session.state]
+    addresses = [session.coordinator, *(party.signer for party in session.parties)]
+    if any(len(word) != 32 for word in words) or any(len(address) != 20 for address in addresses):
+        raise Refused("session: a domain, job or state is not 32 bytes, or an address not 20")
+    if not 0 <= session.round < _WORD or session.bits not in DTYPES or not 0 < session.length < _WORD:
+        raise Refused(f"session: round {session.round}, {session.length} entries of {session.bits} bits")
+
+
 def threshold_for(sites: int) -> int:
     """Two thirds of the sites and one more.
 
-    With a coordinator that lies and up to a third of the sites on its side, two different survivor lists
-    never both find this many signatures (Bonawitz et al. 2017, section 6.2 and theorem 6.5).
+    With a coordinator that lies and c <= sites / 3 sites on its side, two different survivor lists never both
+    find this many signatures: honest sites sign one list each, so there are at most sites + c signatures, and
+    2 * threshold >= 4 * sites / 3 + 2 / 3 is more (Bonawitz et al. 2017, section 6.2 and theorem 6.5).
     """
     return 2 * sites // 3 + 1
 
