@@ -111,6 +111,21 @@ def test_a_killed_writer_loses_nothing_that_it_acknowledged(tmp_path: Path) -> N
         assert replay(path).problem is None
 
 
+@pytest.mark.parametrize("written", [b"", b"SQLite format 3\0 and no more"], ids=["nothing", "a beginning"])
+def test_a_making_that_was_interrupted_is_made_again(tmp_path: Path, written: bytes) -> None:
+    for name in ("chain.db.new", "chain.db.new-wal", "chain.db.new-journal"):
+        (tmp_path / name).write_bytes(written)
+    fresh(tmp_path / "chain.db").close()
+    assert verify_file(tmp_path / "chain.db").whole
+    assert {file.name for file in tmp_path.iterdir()} == {"chain.db", "chain.db.seal"}
+
+
+def test_a_making_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(OverflowError):
+        create(tmp_path / "chain.db", chain_id=CHAIN_ID, balances={bytes(20): -1}, clock=clock)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_two_processes_cannot_write_one_chain_but_one_may_read(tmp_path: Path) -> None:
     path = tmp_path / "chain.db"
     opener = (

@@ -19,9 +19,10 @@ from caduceus.edges.evm_embedded.blocks import Header, Receipt, Sealed
 from caduceus.edges.evm_embedded.history import History, Included
 from caduceus.edges.evm_embedded.machine import Network, State
 from caduceus.edges.evm_embedded.nodes import Nodes
+from caduceus.edges.evm_embedded.ownership import Ownership
 from caduceus.edges.evm_embedded.pool import Pool
 from caduceus.edges.evm_embedded.seal import remove_seal, write_seal
-from caduceus.edges.evm_embedded.store import Genesis, Store
+from caduceus.edges.evm_embedded.store import Genesis, Store, refuse_remains, remove_all
 from caduceus.edges.evm_embedded.transactions import Transaction, read
 from caduceus.errors import Refused, Unavailable
 
@@ -223,24 +224,43 @@ def create(
     balances  wei by address of 20 bytes, in the genesis block
     clock     Unix seconds; blocks take their times from it, each at least a second after its parent
 
+    The file appears under its name whole: a making that was interrupted leaves a draft beside it, which the next
+    making replaces.
+
     Raises Refused if the file exists or cannot be owned; Unavailable if it cannot be written.
     """
-    store = Store.create(path)
-    try:
-        if path is not None:
-            remove_seal(path)
-        genesis = Genesis(chain_id, clock(), gas_limit, tuple(sorted(balances.items())))
-        nodes = Nodes(store)
-        sealed = genesis_block(genesis, nodes)
-        with store.transaction() as connection:
-            connection.execute("INSERT INTO identity VALUES (?, ?)", (canon.pack(genesis), sealed.hash))
-            history.write(connection, sealed, [], nodes.pending.items())
+    genesis = Genesis(chain_id, clock(), gas_limit, tuple(sorted(balances.items())))
+    if path is None:
+        store = Store.create(None)
+        _begin(store, genesis)
         return Chain(store, clock)
-    except BaseException:
-        store.close()
-        if path is not None:
-            path.unlink()
-        raise
+    owner = Ownership.take(path)
+    try:
+        refuse_remains(path)
+        draft = path.with_name(path.name + ".new")
+        remove_all(draft)
+        try:
+            store = Store.create(draft)
+            try:
+                _begin(store, genesis)
+            finally:
+                store.close()
+            remove_seal(path)
+            draft.replace(path)
+        finally:
+            remove_all(draft)
+    finally:
+        owner.release()
+    return open_chain(path, clock=clock)
+
+
+def _begin(store: Store, genesis: Genesis) -> None:
+    """Write block 0 into an empty store."""
+    nodes = Nodes(store)
+    sealed = genesis_block(genesis, nodes)
+    with store.transaction() as connection:
+        connection.execute("INSERT INTO identity VALUES (?, ?)", (canon.pack(genesis), sealed.hash))
+        history.write(connection, sealed, [], nodes.pending.items())
 
 
 def open_chain(path: Path, *, clock: UnixClock, chain_id: int | None = None, genesis: bytes | None = None) -> Chain:

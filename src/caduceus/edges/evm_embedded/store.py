@@ -78,10 +78,7 @@ class Store:
             return store
         owner = Ownership.take(path)
         try:
-            for name in (path, *_companions(path)):
-                if name.exists():
-                    told = "exists already; open it" if name == path else "is left from an earlier chain; remove it"
-                    raise Refused(f"{name} {told}, or choose another file")
+            refuse_remains(path)
             store = cls(_connect(path, "rwc"), path, owner)
             marks = f"PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {FORMAT};"
             try:
@@ -234,6 +231,20 @@ class Store:
             raise Unavailable(f"{self.name}: {problem}; nothing was written") from None
         except sqlite3.DatabaseError as problem:
             raise Refused(f"{self.name}: damaged ({problem}); audit the file to learn where") from None
+
+
+def refuse_remains(path: Path) -> None:
+    """Raises Refused, naming the file, if a chain is in the way of a new one, or what an earlier one left."""
+    for name in (path, *_companions(path)):
+        if name.exists():
+            told = "exists already; open it" if name == path else "is left from an earlier chain; remove it"
+            raise Refused(f"{name} {told}, or choose another file")
+
+
+def remove_all(path: Path) -> None:
+    """Remove a file and what SQLite keeps beside it."""
+    for name in (*_companions(path), path):
+        name.unlink(missing_ok=True)
 
 
 def _connect(path: Path, mode: str, immutable: bool = False) -> sqlite3.Connection:
