@@ -1,0 +1,230 @@
+"""The commands, one function each: what it is for, and nothing of how it is done.
+
+Each imports what it needs when it runs: numpy, the chain and the ciphers take a second of processor time together,
+and `--help` and wrong arguments need none of them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from caduceus.cli.exits import Outermost
+
+app = typer.Typer(
+    name="caduceus",
+    cls=Outermost,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help=(
+        "Hospitals train a model together: records and single updates stay home, contracts hold the money, and a "
+        "stranger can check all of it.\n\n"
+        "Start with [bold]caduceus demo[/bold]. With data of your own: [bold]site[/bold] checks them, "
+        "[bold]card[/bold] shows what would be published, [bold]job check[/bold] reads what is asked for, "
+        "[bold]run[/bold] plays the job, [bold]audit[/bold] checks it without anyone's help, [bold]report[/bold] "
+        "writes the page about it.\n\n"
+        "Exit codes: 0 done, and where an audit was made it passes; 2 refused: bad input, a rule, or an audit that "
+        "does not pass; 3 a party broke the protocol; 4 something outside did not answer, nothing happened; 5 "
+        "something may have happened, look before repeating; 70 a bug of this program; 130 stopped. CADUCEUS_DEBUG=1 "
+        "shows tracebacks."
+    ),
+)
+jobs = typer.Typer(no_args_is_help=True, help="Read what a job asks for, or how a job stands.")
+app.add_typer(jobs, name="job")
+
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", metavar="DIR", help="Folder under which the data lie; default: $CADUCEUS_DATA."),
+]
+Node = Annotated[
+    str | None,
+    typer.Option("--node", metavar="URL", help="An Ethereum node (http, https) instead of the embedded chain."),
+]
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="A folder that `run` or `demo` has written.")]
+FederationName = Annotated[
+    str, typer.Argument(metavar="FEDERATION", help="A federation TOML, its folder, or an example such as heart.")
+]
+JobName = Annotated[
+    str, typer.Argument(metavar="JOB", help="A job TOML, or an example such as heart or breast/job-mlp.toml.")
+]
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The run's folder; made if absent.")] = Path("runs/demo"),
+    example: Annotated[
+        str, typer.Option(metavar="NAME", help="breast (offline, invented hospitals), heart or stroke (real ones).")
+    ] = "breast",
+    data: Data = None,
+) -> None:
+    """Watch hospitals train models together, from posting a job to an audited payment.
+
+    Plays every party on this machine, each with its own keys, on an embedded
+    chain. The default, breast, needs no network and no data of yours: a
+    logistic regression and then a perceptron, by five hospitals that we
+    invented from one file. heart (four hospitals) and stroke (49 hospitals) are
+    real and need --data.
+
+    \b
+    caduceus demo
+    caduceus demo --example heart --data ~/data --out runs/heart
+
+    Writes into DIR: chain/ (every block), transcript/ (what an auditor needs),
+    parties/ (keys and private memory), report.html. Calling it again goes on
+    where it stopped. Ends with 0 only if the audit passes.
+    """
+    from caduceus.cli import running
+
+    running.demo(out, example, data)
+
+
+@app.command()
+def run(
+    job: JobName,
+    federation: FederationName,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The run's folder; made if absent.")],
+    data: Data = None,
+    node: Node = None,
+    report: Annotated[bool, typer.Option(help="Audit afterwards and write report.html.")] = True,
+) -> None:
+    """Play a whole job: post, enrol, train under secure aggregation, settle, pay.
+
+    Everything is read and checked first; if something is wrong, one line says
+    where, and nothing is written. A run that was stopped goes on when the same
+    command is given again, and ends in the same settlement.
+
+    \b
+    caduceus run heart heart --data ~/data --out runs/heart
+    caduceus run my/job.toml my/federation.toml --out runs/mine
+    caduceus run heart heart --data ~/data --out runs/anvil --node http://127.0.0.1:8545
+
+    Several jobs may share one DIR: they then use the same chain, sites and
+    keys.
+    """
+    from caduceus.cli import running
+
+    running.run(job, federation, out, data, node, report)
+
+
+@app.command()
+def site(federation: FederationName, data: Data = None) -> None:
+    """Check the sites' data against their schema; for stewards, on their own screen.
+
+    Reads every file and says what is wrong with the first that is not as the
+    schema says: file, column and row, never a value. If all is well, shows
+    rows, columns and missing values of every site. Writes nothing, publishes
+    nothing.
+
+    \b
+    caduceus site heart --data ~/data
+    caduceus site my/federation.toml
+    """
+    from caduceus.cli import looking
+
+    looking.site(federation, data)
+
+
+@app.command()
+def card(
+    federation: FederationName,
+    name: Annotated[str, typer.Option("--site", metavar="NAME", help="Which site.")],
+    data: Data = None,
+    json: Annotated[bool, typer.Option("--json", help="The card as JSON, nothing else.")] = False,
+) -> None:
+    """Show what a site would publish of its data, and on which terms; before it does.
+
+    The card names columns, a coarse number of rows and coarse shares of missing
+    values. The terms stand in terms.toml beside the federation file. What they
+    do not say is the careful choice: any buyer may ask, for research only, sums
+    over at least two other sites, no exact sums (differential privacy is asked
+    for), no price floor, nothing withheld.
+
+    \b
+    caduceus card breast --site Ash
+    caduceus card heart --site cleveland --data ~/data --json
+
+    Writes nothing, publishes nothing.
+    """
+    from caduceus.cli import looking
+
+    looking.card(federation, name, data, as_json=json)
+
+
+@jobs.command("check")
+def job_check(job: JobName) -> None:
+    """Read a job file and its schema, and say in words what it asks for. Needs no data, writes nothing.
+
+    \b
+    caduceus job check heart
+    caduceus job check my/job.toml
+    """
+    from caduceus.cli import looking
+
+    looking.check_job(job)
+
+
+@jobs.command("show")
+def job_show(run: Run, node: Node = None) -> None:
+    """Say how the jobs of a run stand on the chain: stage, seats, rounds, money. Changes nothing.
+
+    \b
+    caduceus job show runs/demo
+    """
+    from caduceus.cli import looking
+
+    looking.show_jobs(run, node)
+
+
+@app.command()
+def audit(
+    run: Run,
+    chain: Annotated[
+        Path | None, typer.Option("--chain", metavar="FILE", help="The chain's file; default: the run's own.")
+    ] = None,
+    node: Node = None,
+) -> None:
+    """Check a run from its chain and transcript alone, trusting nobody.
+
+    Recomputes commitments, signatures, inclusion, every sum, every model and
+    the money. Every claim carries a word: [bold]signed[/bold] (a key vouches
+    for it), [bold]re-executed[/bold] (computed again, with the same result) or
+    [bold]not checked[/bold]; and who together could break it unseen. Names the
+    first thing that does not fit.
+
+    \b
+    caduceus audit runs/demo
+    caduceus audit copy/of/transcript --chain copy/of/chain.sqlite
+
+    RUN may be a run's folder or its transcript folder alone. Reads no party's
+    private folder; writes nothing. Ends with 0 if the audit passes, with 2 if
+    not.
+    """
+    from caduceus.cli import running
+
+    running.audit(run, chain, node)
+
+
+@app.command()
+def report(
+    run: Run,
+    data: Data = None,
+    node: Node = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Default: report.html in RUN.")] = None,
+) -> None:
+    """Write the page about a run: one HTML file that loads nothing.
+
+    Audits, then gathers data cards, AUROC and Brier score per site for local,
+    federated and pooled models, calibration, rounds, gas per transaction and
+    the flow of money. The control arms (local, pooled) need the sites' rows: it
+    reads them again from where they lay, or from --data.
+
+    \b
+    caduceus report runs/demo
+    """
+    from caduceus.cli import running
+
+    running.report(run, data, node, out)

@@ -1,0 +1,180 @@
+"""The commands that only look: site, card, job."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+
+from caduceus import canon
+from caduceus.cli.names import federation_path, job_path, old_run
+from caduceus.cli.screen import Screen
+from caduceus.cli.tables import plain_table, whole
+from caduceus.data.card import Card, card_json, describe
+from caduceus.data.commitment import SALT_BYTES, commit
+from caduceus.data.policy import MICRO, Terms, TermsFile, read_terms_file
+from caduceus.edges.federation import open_federation, read_site, read_sites
+from caduceus.edges.store import FolderStore
+from caduceus.edges.tabular import load_schema, read_text
+from caduceus.learn.program import Program, build_task
+from caduceus.learn.spec import CROSS, HOLDOUT, NONE
+from caduceus.market.specification import NONCE_BYTES, JobSpec, read_job_file, specify
+from caduceus.wiring.recall import entry_of, look_at
+from caduceus.wiring.remembered import Memory
+from caduceus.wiring.wording import describe_model
+
+
+def site(name: str, data: Path | None) -> None:
+    """Read and check every site's records."""
+    federation = open_federation(federation_path(name))
+    with Screen() as screen:
+        screen.begin("Reading the sites' records", 0)
+        sites = read_sites(federation, data_root=data)
+    schema = federation.public_schema
+    table = plain_table(
+        federation.title, "site", "rows", "columns", "missing", "most missing", right=("rows", "columns")
+    )
+    for one in sites:
+        shares = np.isnan(one.table.values).mean(axis=1)
+        most = int(shares.argmax())
+        table.add_row(
+            escape(one.name),
+            whole(one.table.rows),
+            str(len(schema.columns)),
+            f"{100 * float(shares.mean()):.1f} %",
+            f"{escape(schema.names[most])}, {100 * float(shares[most]):.0f} %" if shares[most] else "none",
+        )
+    console = Console(highlight=False)
+    console.print(table)
+    rows = whole(sum(one.table.rows for one in sites))
+    console.print(
+        f"{len(sites)} sites, {rows} rows: every file is as the schema says. Exact numbers are for the steward's own "
+        "eyes; what would be published, `caduceus card` shows."
+    )
+
+
+def card(name: str, which: str, data: Path | None, *, as_json: bool) -> None:
+    """Show a site's card and terms."""
+    federation = open_federation(federation_path(name))
+    found = read_site(federation, which, data_root=data)
+    about = federation.file.federation
+    made = describe(
+        found.table,
+        title=f"{about.title}: {which}",
+        description=about.description,
+        licence=about.licence,
+        citation=about.citation,
+        commitment=commit(found.table, secrets.token_bytes(SALT_BYTES * found.table.rows)).root,
+    )
+    if as_json:
+        print(card_json(made))  # noqa: T201  (for other programs: nothing may wrap or colour it)
+        return
+    terms_path = federation.path.parent / "terms.toml"
+    terms = (
+        read_terms_file(read_text(terms_path), where=terms_path.name) if terms_path.exists() else TermsFile().terms()
+    )
+    _show_card(made, terms)
+
+
+def _show_card(made: Card, terms: Terms) -> None:
+    console = Console(highlight=False)
+    columns = ("column", "kind", "role", "unit", "range or levels", "missing")
+    table = plain_table(f"{made.title}: {made.rows_text} rows", *columns, right=("missing",))
+    for entry in made.columns:
+        one = entry.column
+        reach = (
+            ", ".join(one.levels)
+            if one.levels
+            else ""
+            if one.range is None
+            else f"{one.range[0]:g} to {one.range[1]:g}"
+        )
+        missing = "not said" if entry.missing_percent is None else f"about {entry.missing_percent} %"
+        table.add_row(*map(escape, (one.name, one.kind, one.role, one.unit, reach, missing)))
+    console.print(table)
+    for lead, text in (("Description", made.description), ("Licence", made.licence), ("Citation", made.citation)):
+        if text:
+            console.print(f"{lead}: {escape(text)}")
+    console.print(f"Commitment: {made.commitment.hex()} (with salts drawn for this showing; a run draws its own, once)")
+    console.print(
+        "[bold]Reveals:[/bold] the columns and what they mean, which are the schema's; the number of rows to within "
+        "ten, and only that there are fewer where there are fewer than twenty; from a hundred rows on, which twentieth "
+        "of each column is missing. No value, mean, extreme, level count or outcome rate. The commitment reveals "
+        "nothing while its salts are secret."
+    )
+    console.print(f"[bold]Terms:[/bold] {escape(_say_terms(terms))}")
+
+
+def _say_terms(terms: Terms) -> str:
+    buyers = "any buyer may ask" if terms.buyers is None else f"{len(terms.buyers)} named buyers may ask"
+    purposes = "for any purpose" if terms.purposes is None else f"for {', '.join(terms.purposes) or 'no purpose'}"
+    exact = "exact sums may be opened" if terms.exact_sums else "sums only with differential privacy"
+    budget = (
+        f"a privacy budget of epsilon {terms.budget_micro / MICRO:g}" if terms.budget_micro else "no privacy budget set"
+    )
+    withheld = f"withheld: {', '.join(terms.withheld)}" if terms.withheld else "no column withheld"
+    return (
+        f"{buyers}, {purposes}; at most visibility {terms.most_open.name.lower()} of single updates, with at least "
+        f"{terms.min_other_sites} other sites; {exact}; {budget}; at least {whole(terms.price_floor)} per seat; "
+        f"{withheld}."
+    )
+
+
+def check_job(name: str) -> None:
+    """Read a job file as `run` would."""
+    path = job_path(name)
+    file = read_job_file(read_text(path), where=path.name)
+    schema = load_schema(path.parent / file.job.schema_file).public()
+    spec = specify(file, schema, nonce=bytes(NONCE_BYTES), where=path.name)
+    console = Console(highlight=False)
+    for line in _say_job(spec, build_task(spec.learning, schema)):
+        console.print(escape(line))
+
+
+def _say_job(spec: JobSpec, task: Program) -> tuple[str, ...]:
+    money, times, learning = spec.money, spec.deadlines, spec.learning
+    judged = learning.evaluation
+    how = {
+        NONE: "not at all",
+        CROSS: f"{judged.repeats} times {judged.folds}-fold",
+        HOLDOUT: f"{judged.repeats} times on held-out rows",
+    }
+    return (
+        f"{spec.title} (purpose: {spec.purpose})",
+        f"Predicts {learning.target} from {len(learning.features)} columns ({task.design.width} once coded), as in "
+        f"'{spec.schema.title}'.",
+        f"Model: {describe_model(task)}; at most {task.max_rounds} rounds, {spec.spare_rounds} may fail besides; "
+        f"judged {how[judged.method]}.",
+        f"Shows of single updates: {spec.visibility.name.lower()}. Sites: {spec.min_sites} to {spec.max_sites}.",
+        f"Price {whole(money.price)}, of which {whole(money.fee)} to the coordinator; stake {whole(money.stake)} per "
+        f"site, bond {whole(money.bond)}.",
+        f"Deadlines: enrol {times.enrol} s, train {times.train} s, challenge {times.challenge} s, one message "
+        f"{times.exchange} s.",
+    )
+
+
+def show_jobs(folder: Path, node: str | None) -> None:
+    """Say how a run's jobs stand on its chain."""
+    workspace = old_run(folder)
+    orders = Memory(workspace).orders()
+    console = Console(highlight=False)
+    store = FolderStore(workspace.blobs)
+    numbers = ("seats", "rounds", "price", "pulled")
+    with look_at(workspace, node or orders[0].url or None) as network:
+        table = plain_table(network.name, "job", "stage", *numbers, right=numbers)
+        for order in orders:
+            entry = entry_of(workspace, network, order.label)
+            spec = canon.unpack(JobSpec, store.get(entry.spec))
+            pulled = sum(claim.amount for claim in network.chain.claims(entry.id))
+            table.add_row(
+                f"{escape(order.label)}: {escape(spec.title)}\n[dim]0x{entry.id.hex()[:16]}…[/dim]",
+                entry.stage.name.lower(),
+                f"{entry.sites}\n[dim]of {entry.min_sites} to {entry.max_sites}[/dim]",
+                f"{entry.rounds}\n[dim]at most {entry.max_rounds}[/dim]",
+                whole(entry.price),
+                f"{whole(pulled)}\n[dim]of {whole(entry.payout)}[/dim]",
+            )
+        console.print(table)
