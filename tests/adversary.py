@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from hashlib import sha256
 
 import numpy as np
 
 from caduceus import canon
-from caduceus.crypto.agree import public_key
+from caduceus.crypto.agree import Agreement
 from caduceus.crypto.entropy import KeyedEntropy
 from caduceus.crypto.sign import Signer, Upload, digest, domain_separator
 from caduceus.errors import Refused
@@ -44,6 +45,12 @@ def signer_of(seat: int) -> Signer:
     return Signer(secret("signer", seat))
 
 
+@cache
+def agreement_of(seat: int) -> Agreement:
+    """A site's agreement key in every play."""
+    return Agreement(secret("agreement", seat))
+
+
 COORDINATOR = Signer(secret("coordinator"))
 
 
@@ -55,9 +62,7 @@ def a_session(sites: int, *, length: int = 5, bits: int = 64, round: int = 0, st
         job=JOB,
         round=round,
         coordinator=COORDINATOR.address,
-        parties=tuple(
-            Party(seat, signer_of(seat).address, public_key(secret("agreement", seat))) for seat in range(sites)
-        ),
+        parties=tuple(Party(seat, signer_of(seat).address, agreement_of(seat).public) for seat in range(sites)),
         threshold=threshold_for(sites),
         state=state,
         length=length,
@@ -88,7 +93,7 @@ def a_client(session: Session, seat: int, memory: Memory | None = None, vector: 
         seat,
         a_vector(session, seat) if vector is None else vector,
         signer=signer_of(seat),
-        agreement=secret("agreement", seat),
+        agreement=agreement_of(seat),
         entropy=KeyedEntropy(secret("entropy", seat)),
         remember=(Memory() if memory is None else memory).remember,
     )
