@@ -63,4 +63,4 @@ class KeyedEntropy:
 
 def tagged(tag: str, *parts: bytes) -> bytes:
     """Parts joined so that different parts never give the same bytes: each is preceded by its length."""
-    return b"".join(len(part).to_bytes(4) + part for part in (tag.encode(), *parts))
+    return b"".join([len(part).to_bytes(4) + part for part in (tag.encode(), *parts)])

@@ -25,7 +25,7 @@ from caduceus.kinds import Digest, Residues
 from caduceus.protocol import secagg_parcel as parcels
 from caduceus.protocol.encoding import DTYPES
 from caduceus.protocol.envelope import SCHEME, Signed, open_envelope, read_signed, sign_record
-from caduceus.protocol.secagg_keys import apply_pair, mask_key, parcel_key
+from caduceus.protocol.secagg_keys import apply_pair, mask_key, pair_key, parcel_key
 from caduceus.protocol.secagg_messages import (
     Advertise,
     Consent,
@@ -123,6 +123,7 @@ class Client:
         self._dealing = Digest(b"")
         self._seed = b""
         self._own_parcel: Parcel | None = None
+        self._pairs: dict[int, bytes] = {}
         self._parcels: dict[int, Parcel | None] = {}
         self._survivors: tuple[int, ...] = ()
         self._upload_leaf = Digest(b"")
@@ -320,10 +321,13 @@ class Client:
     def _parcel_key(self, *, sender: int, recipient: int) -> bytes:
         """The key that seals the one parcel from a sender to a recipient under this roster."""
         peer = recipient if sender == self._seat else sender
-        context, purpose = self._id + self._roster, "secagg/parcel/1"
-        enrolled = self._enrolled.key(self._reader.agreement_key(peer), purpose=purpose, context=context)
-        made = self._mask.key(self._mask_keys[peer], purpose=purpose, context=context)
-        return parcel_key(enrolled, made, sender=sender, recipient=recipient)
+        pair = self._pairs.get(peer)
+        if pair is None:
+            context, purpose = self._id + self._roster, "secagg/parcel/1"
+            enrolled = self._enrolled.key(self._reader.agreement_key(peer), purpose=purpose, context=context)
+            made = self._mask.key(self._mask_keys[peer], purpose=purpose, context=context)
+            pair = self._pairs[peer] = pair_key(enrolled, made)
+        return parcel_key(pair, sender=sender, recipient=recipient)
 
     def _say(self, record: object) -> bytes:
         return sign_record(self._signer, self._session.domain, record)

@@ -23,8 +23,8 @@ def mask_key(ours: Agreement, peer: bytes, session: Digest, one: int, other: int
     return ours.key(peer, purpose="secagg/mask/1", context=context)
 
 
-def parcel_key(enrolled: bytes, made: bytes, *, sender: int, recipient: int) -> bytes:
-    """The key that seals the one parcel from a sender to a recipient.
+def pair_key(enrolled: bytes, made: bytes) -> bytes:
+    """What two sites under one roster have in common, for the parcels between them.
 
     enrolled  their agreed key from the keys that they enrolled with: shows who they are
     made      their agreed key from the mask keys made for this round: a parcel stays sealed when an enrolled
@@ -32,8 +32,15 @@ def parcel_key(enrolled: bytes, made: bytes, *, sender: int, recipient: int) -> 
 
     Secret as long as one of the two is: HMAC is a pseudorandom function of either.
     """
-    both = hmac.digest(enrolled, made, "sha256")
-    return hmac.digest(both, tagged("secagg/parcel/1", sender.to_bytes(4), recipient.to_bytes(4)), "sha256")
+    return hmac.digest(enrolled, made, "sha256")
+
+
+def parcel_key(pair: bytes, *, sender: int, recipient: int) -> bytes:
+    """The key that seals the one parcel from a sender to a recipient."""
+    return hmac.digest(pair, _PARCEL + sender.to_bytes(4) + recipient.to_bytes(4), "sha256")
+
+
+_PARCEL = tagged("secagg/parcel/1")
 
 
 def apply_pair(vector: Residues, key: bytes, seat: int, other: int) -> None:
