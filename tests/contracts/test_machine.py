@@ -575,4 +575,4 @@ def test_the_contract_and_the_model_never_part(world: World) -> None:
 
 @pytest.mark.slow
 def test_the_contract_and_the_model_never_part_for_long() -> None:
-    drive(embedded_world(), 150)
+    drive(embedded_world(), 60)
