@@ -27,6 +27,8 @@ def test_every_site_pulls_its_reward_and_stake_and_the_coordinator_its_bond(worl
     before = purse(world, play.coordinator)
     play.coordinator.wallet.claim(play.id, Tokens(0), 0, [])
     assert purse(world, play.coordinator) == before + 50
+    with refused("NothingToClaim", play.id, play.coordinator.address):
+        play.coordinator.wallet.claim(play.id, Tokens(0), 0, [])
     assert world.held() == held + 100
     pulled = [(one.account, one.amount, one.returned) for one in world.chain.claims(play.id)]
     sites = [(play.site(seat).address, amount, 10) for seat, amount in enumerate((500, 300, 100))]
