@@ -11,6 +11,7 @@ from caduceus.edges import keyring
 from caduceus.edges.journal import SqliteJournal
 from caduceus.edges.loopback import Loopback
 from caduceus.edges.store import FolderStore
+from caduceus.edges.workspace import write_whole
 from caduceus.errors import Error, Refused, Unavailable
 from caduceus.kinds import Address, Digest
 
@@ -156,3 +157,22 @@ def test_a_crash_while_writing_a_key_leaves_no_half_key(tmp_path):
     ring = keyring.load_or_make(path)
     assert keyring.load(path) == ring
     assert not (tmp_path / "keys.part").exists()
+
+
+def test_a_file_is_written_whole_and_its_secrets_are_its_owners_at_every_moment(tmp_path, monkeypatch):
+    class Killed(BaseException): ...
+
+    def killed(_descriptor: int) -> None:
+        (part,) = tmp_path.iterdir()
+        assert stat.S_IMODE(part.stat().st_mode) == 0o600
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", killed)
+        with pytest.raises(Killed):
+            write_whole(tmp_path / "salts", b"secret", mode=0o600)
+    assert not (tmp_path / "salts").exists()
+    write_whole(tmp_path / "salts", b"secret", mode=0o600)
+    assert [(file.name, file.read_bytes(), stat.S_IMODE(file.stat().st_mode)) for file in tmp_path.iterdir()] == [
+        ("salts", b"secret", 0o600)
+    ]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from caduceus import canon
+from caduceus.edges.workspace import write_whole
 from caduceus.errors import Refused
 
 SECP256K1_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
@@ -54,15 +54,7 @@ def load_or_make(path: Path) -> Keyring:
     except FileNotFoundError:
         pass
     ring = make()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.unlink(missing_ok=True)
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(canon.pack(_Stored(ring.account, ring.signer, ring.agreement, ring.entropy)))
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    write_whole(path, canon.pack(_Stored(ring.account, ring.signer, ring.agreement, ring.entropy)), mode=0o600)
     return ring
 
 

@@ -21,11 +21,7 @@ def load_or_commit(path: Path, table: Table) -> Openings:
     """
     if not path.exists():
         made = commit(table, secrets.token_bytes(SALT_BYTES * table.rows))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.unlink()
-        write_whole(path, canon.pack(made))
-        path.chmod(0o600)
+        write_whole(path, canon.pack(made), mode=0o600)
     try:
         openings = canon.unpack(Openings, path.read_bytes())
     except Refused as problem:

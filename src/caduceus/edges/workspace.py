@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,9 +69,17 @@ class Workspace:
         return self.root / "parties" / name.replace(" ", "_")
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that it is there complete or not at all."""
+def write_whole(path: Path, data: bytes, *, mode: int = 0o666) -> None:
+    """Write a file so that it is there complete, and on disk, or not at all.
+
+    mode  permissions, less what the process's mask takes away; nobody else can read it for a moment either
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    part.write_bytes(data)
+    part.unlink(missing_ok=True)
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
     part.replace(path)

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from eth_typing import Address
 
@@ -27,6 +28,8 @@ from caduceus.edges.evm_embedded.transactions import Transaction, read
 from caduceus.errors import Refused, Unavailable
 
 GAS_LIMIT = 30_000_000
+
+AnyAddress = TypeVar("AnyAddress", bound=bytes)
 
 UnixClock = Callable[[], int]
 """Seconds since 1970, whole."""
@@ -215,7 +218,7 @@ class Chain:
 
 
 def create(
-    path: Path | None, *, chain_id: int, balances: Mapping[Address, int], clock: UnixClock, gas_limit: int = GAS_LIMIT
+    path: Path | None, *, chain_id: int, balances: Mapping[AnyAddress, int], clock: UnixClock, gas_limit: int = GAS_LIMIT
 ) -> Chain:
     """Begin a new chain.
 
