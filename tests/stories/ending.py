@@ -1,0 +1,67 @@
+"""How a run ended, in values that two runs of the same job can be compared by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from caduceus import canon
+from caduceus.edges.journal import SqliteJournal
+from caduceus.edges.network import open_embedded
+from caduceus.edges.store import FolderStore
+from caduceus.edges.workspace import Workspace
+from caduceus.kinds import Digest, Stage
+from caduceus.wiring.audit import audit_run
+from caduceus.wiring.parties import COORDINATOR, TREASURY
+from caduceus.wiring.play import Played
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What must not depend on keys, on the order of threads, or on how often the process was killed.
+
+    pulled    what each party claimed, by name: reward and deposit; nobody may stand here twice
+    balances  of the token, by name; what the contract still holds is under "contract"
+    """
+
+    stage: Stage
+    model: Digest
+    rounds: int
+    pulled: dict[str, tuple[int, int]]
+    balances: dict[str, int]
+
+
+def ending(workspace: Workspace, played: Played) -> Ending:
+    """Read from the chain's file how a run ended."""
+    cast = played.cast
+    with open_embedded(workspace.chain, workspace.deployment, cast[TREASURY].ring.account, cast.accounts) as network:
+        chain, token = network.chain, network.deployment.token
+        entry = chain.job(played.job)
+        assert entry is not None
+        claims = [(cast.name_of(claim.account), (claim.amount, claim.returned)) for claim in chain.claims(played.job)]
+        assert len(dict(claims)) == len(claims), "somebody pulled twice"
+        holders = {**cast.accounts, "contract": network.deployment.jobs}
+        balances = {name: int(chain.balance(token, account)) for name, account in holders.items()}
+        anchors = list(chain.anchors(played.job))
+    _check_memory(workspace, played, anchors)
+    return Ending(entry.stage, canon.digest(played.state), entry.rounds, dict(claims), balances)
+
+
+def _check_memory(workspace: Workspace, played: Played, anchors: list[object]) -> None:
+    """Every journal opens, and the coordinator's says exactly what the chain says."""
+    for name in played.cast.parties:
+        path = workspace.party(name) / "journal.sqlite"
+        if path.exists():
+            with SqliteJournal(path) as journal:
+                done = journal.keys(f"{played.job.hex()}/done/")
+            assert len(done) == (len(anchors) if name == COORDINATOR else 0)
+    store = FolderStore(workspace.blobs)
+    for digest in store.names():
+        store.get(digest)
+
+
+def assert_audit_passes(root: Path) -> None:
+    """A stranger finds nothing wrong with the run."""
+    workspace = Workspace(root)
+    (audit,) = audit_run(root / "transcript", chain=workspace.chain, url=None)
+    assert audit.passes, audit.first_failure

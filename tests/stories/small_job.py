@@ -1,0 +1,93 @@
+"""The smallest whole job that still has every part: three sites, a few rounds, an evaluation, money."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from caduceus.edges.federation import example, locate
+from caduceus.errors import Error
+from caduceus.learn.state import State
+from caduceus.protocol.round_record import RoundRecord
+from caduceus.protocol.secagg_session import Session
+from caduceus.wiring.play import Order
+
+SITES = ("Ash", "Birch", "Cedar")
+ROWS = 60
+"""Per site."""
+
+JOB = """
+seed = 1
+
+[job]
+title = "A small job"
+schema = "schema.toml"
+
+[task]
+target = "malignant"
+features = ["radius_mean", "texture_mean", "smoothness_mean"]
+
+[model]
+kind = "logistic"
+rounds = 3
+
+[evaluation]
+method = "cross"
+repeats = 1
+folds = 2
+
+[sites]
+min = 3
+max = 3
+
+[money]
+price = 100_003
+fee = 5_000
+stake = 2_000
+bond = 10_000
+"""
+
+FEDERATION = """
+[federation]
+title = "Three small sites"
+description = "The first rows of a public data set."
+licence = "CC BY 4.0"
+citation = "Wolberg, Mangasarian, Street, Street (1995)"
+data = "{data}"
+schema = "schema.toml"
+"""
+
+
+def write(folder: Path, sites: Sequence[str] = SITES) -> Order:
+    """Write the job, the federation and every site's records into a folder, and order them played."""
+    folder.mkdir(parents=True, exist_ok=True)
+    header, *rows = locate("sklearn:breast_cancer", None).read_text().splitlines()
+    federation = FEDERATION.format(data=folder)
+    for place, name in enumerate(sites):
+        part = [header, *rows[place * ROWS : (place + 1) * ROWS]]
+        (folder / f"{name}.csv").write_text("\n".join(part) + "\n")
+        federation += f'\n[[site]]\nname = "{name}"\nfile = "{name}.csv"\n'
+    (folder / "federation.toml").write_text(federation)
+    (folder / "small.toml").write_text(JOB)
+    for name in ("schema.toml", "terms.toml"):
+        (folder / name).write_text(example("breast", file=name).read_text())
+    return Order(folder / "small.toml", folder / "federation.toml")
+
+
+@dataclass
+class Onlooker:
+    """Implements `play.Watch`: remembers the rounds and what sites complained about."""
+
+    rounds: list[RoundRecord] = field(default_factory=list)
+    faults: list[tuple[str, Error]] = field(default_factory=list)
+
+    def begin(self, what: str, steps: int) -> None: ...
+
+    def step(self, text: str) -> None: ...
+
+    def round(self, record: RoundRecord, state: State, session: Session) -> None:
+        self.rounds.append(record)
+
+    def fault(self, who: str, problem: Error) -> None:
+        self.faults.append((who, problem))
