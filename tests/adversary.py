@@ -3,7 +3,8 @@
 `Play` runs one round of secure aggregation between a real server and real clients. A test puts a *mischief*
 between them: a function that sees each message on its way and hands on what it likes. Mischief of a site
 stands between that site and the server; mischief of the coordinator between the server and one site. Whoever
-must sign what it forges is given the signer.
+must sign what it forges is given the signer. `until` stops before a phase is closed, for scripts in which the
+coordinator follows no protocol at all and speaks to the sites through `told_by_coordinator`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha256
+from typing import TypeVar
 
 import numpy as np
 
@@ -21,15 +23,21 @@ from caduceus.crypto.entropy import KeyedEntropy
 from caduceus.crypto.sign import Signer, Upload, digest, domain_separator
 from caduceus.errors import Refused
 from caduceus.kinds import Residues
+from caduceus.protocol import secagg_messages
 from caduceus.protocol.encoding import DTYPES
 from caduceus.protocol.envelope import SCHEME, Signed, sign_record
 from caduceus.protocol.secagg_client import Client
+from caduceus.protocol.secagg_exchange import Exchange
+from caduceus.protocol.secagg_messages import Header, Shares
+from caduceus.protocol.secagg_replay import replay
 from caduceus.protocol.secagg_server import Phase, Server
 from caduceus.protocol.secagg_session import SUITE, Party, Session, threshold_for
 
 DOMAIN = domain_separator(31337, bytes(range(20)))
 JOB = sha256(b"the job under test").digest()
 STATE = sha256(b"the state under test").digest()
+
+T = TypeVar("T")
 
 Mischief = Callable[[Phase, int, bytes], Iterable[bytes]]
 """`mischief(phase, seat, message)` gives what travels instead: nothing, one message, or several."""
@@ -107,6 +115,8 @@ class Play:
     sites     mischief of sites, by seat
     lies      mischief of the coordinator: what reaches a site instead of what the server said
     order     in which order sites answer in a phase; ascending if None
+    make      makes each site's client
+    absent    seats that are invited and not played
     """
 
     session: Session
@@ -115,12 +125,16 @@ class Play:
     lies: Mischief | None = None
     order: Callable[[Phase, list[int]], list[int]] | None = None
     memories: dict[int, Memory] = field(default_factory=dict)
+    absent: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
         self.server = Server(self.session, COORDINATOR)
         self.clients = {
-            seat: a_client(self.session, seat, self.memories.setdefault(seat, Memory())) for seat in self.session.seats
+            seat: self.make(self.session, seat, self.memories.setdefault(seat, Memory()))
+            for seat in self.session.seats
+            if seat not in self.absent
         }
+        self._gone: set[int] = set()
         self.problems: dict[int, Exception] = {}
         """Why a site stopped answering, by seat."""
         self.heard: list[tuple[Phase, int, bytes]] = []
@@ -131,16 +145,30 @@ class Play:
     def run(self) -> Residues:
         """Play the round to its end; raises what the server raises if it fails."""
         spoken: dict[int, list[bytes]] = {seat: [client.advertise()] for seat, client in self.clients.items()}
-        gone: set[int] = set()
         while self.server.phase is not Phase.DONE:
-            phase = self.server.phase
-            gone |= self.silent.get(phase, frozenset())
-            seats = [seat for seat in sorted(spoken) if seat not in gone]
-            for seat in seats if self.order is None else self.order(phase, seats):
-                self._speak(phase, seat, spoken[seat])
-            spoken = {seat: self._hear(phase, seat, body) for seat, body in self.server.advance().items()}
+            self._answer(spoken)
+            spoken = self.close()
         assert self.server.total is not None
         return self.server.total
+
+    def until(self, phase: Phase) -> None:
+        """Play until the server has heard everyone in a phase, which stays open."""
+        spoken: dict[int, list[bytes]] = {seat: [client.advertise()] for seat, client in self.clients.items()}
+        self._answer(spoken)
+        while self.server.phase < phase:
+            self._answer(self.close())
+
+    def close(self) -> dict[int, list[bytes]]:
+        """Close the phase; returns what the sites answer."""
+        phase = self.server.phase
+        return {seat: self._hear(phase, seat, body) for seat, body in self.server.advance().items()}
+
+    def _answer(self, spoken: Mapping[int, list[bytes]]) -> None:
+        phase = self.server.phase
+        self._gone |= self.silent.get(phase, frozenset())
+        seats = [seat for seat in sorted(spoken) if seat not in self._gone]
+        for seat in seats if self.order is None else self.order(phase, seats):
+            self._speak(phase, seat, spoken[seat])
 
     def _speak(self, phase: Phase, seat: int, messages: list[bytes]) -> None:
         for message in messages:
@@ -164,8 +192,33 @@ class Play:
         vectors = [a_vector(self.session, seat).tolist() for seat in seats]
         return [sum(column) % 2**self.session.bits for column in zip(*vectors, strict=True)]
 
+    def replayed(self) -> Residues:
+        """What a stranger makes of the record."""
+        exchange = canon.unpack(Exchange, canon.pack(self.server.exchange()))
+        uploads = self.server.uploads()
+        return replay(exchange, lambda seat: uploads[seat])
+
+    def faults(self) -> list[tuple[int, Phase, str]]:
+        """Whom the server caught, when, and at what."""
+        return [(fault.seat, Phase(fault.phase), fault.why) for fault in self.server.faults]
+
 
 # ---------------------------------------------------------------- ready-made mischief
+
+
+def told_by_coordinator(record: object) -> bytes:
+    """Anything, signed by the coordinator."""
+    return sign_record(COORDINATOR, DOMAIN, record)
+
+
+def said_by(seat: int, record: object) -> bytes:
+    """Anything, signed by a site."""
+    return sign_record(signer_of(seat), DOMAIN, record)
+
+
+def reads(kind: type[T], message: bytes) -> T:
+    """The record in a signed message."""
+    return canon.unpack(kind, canon.unpack(Signed, message).body)
 
 
 def only(phase: Phase, change: Callable[[bytes], Iterable[bytes]]) -> Mischief:
@@ -173,7 +226,7 @@ def only(phase: Phase, change: Callable[[bytes], Iterable[bytes]]) -> Mischief:
     return lambda now, seat, message: change(message) if now is phase else [message]
 
 
-def altered(signer: Signer, kind: type, **fields: object) -> Callable[[bytes], Iterable[bytes]]:
+def altered(signer: Signer, kind: type, /, **fields: object) -> Callable[[bytes], Iterable[bytes]]:
     """The message with other fields, signed again by `signer`, so that only its content is wrong."""
 
     def change(message: bytes) -> Iterable[bytes]:
@@ -183,21 +236,51 @@ def altered(signer: Signer, kind: type, **fields: object) -> Callable[[bytes], I
     return change
 
 
-def altered_upload(
-    session: Session, signer: Signer, kind: type, **fields: object
+def altered_shares(
+    signer: Signer, *, header: Mapping[str, object] | None = None, **fields: object
 ) -> Callable[[bytes], Iterable[bytes]]:
-    """As `altered`, for uploads, which are signed as a struct of their own."""
+    """As `altered`, for shares, whose header alone is signed."""
 
     def change(message: bytes) -> Iterable[bytes]:
-        record = canon.unpack(kind, canon.unpack(Signed, message).body)
-        body = canon.pack(with_fields(record, **fields))
-        struct = Upload(session.job, session.round, record.seat, canon.digest_bytes(body))
+        shares = canon.unpack(Shares, message)
+        changed = with_fields(reads(Header, shares.header), **(header or {}))
+        yield canon.pack(with_fields(shares, header=sign_record(signer, DOMAIN, changed), **fields))
+
+    return change
+
+
+def altered_upload(session: Session, seat: int, /, **fields: object) -> Callable[[bytes], Iterable[bytes]]:
+    """As `altered`, for the uploads of a seat, which are signed as a struct of their own."""
+    signer = signer_of(seat)
+
+    def change(message: bytes) -> Iterable[bytes]:
+        body = canon.pack(with_fields(reads(secagg_messages.Upload, message), **fields))
+        struct = Upload(session.job, session.round, seat, canon.digest_bytes(body))
         yield canon.pack(Signed(body, SCHEME, signer.sign(digest(DOMAIN, struct))))
 
     return change
 
 
-def with_fields(record: object, **fields: object) -> object:
+def shares_with(signer: Signer | None = None, **fields: object) -> Callable[[bytes], Iterable[bytes]]:
+    """A site's shares with other fields: of the message, or with a signer of its header, signed again."""
+
+    def change(message: bytes) -> Iterable[bytes]:
+        shares = canon.unpack(Shares, message)
+        if signer is None:
+            yield canon.pack(with_fields(shares, **fields))
+        else:
+            header = with_fields(canon.unpack(Header, canon.unpack(Signed, shares.header).body), **fields)
+            yield canon.pack(with_fields(shares, header=sign_record(signer, DOMAIN, header)))
+
+    return change
+
+
+def two_faced(client: Client, other: bytes) -> None:
+    """Make a site advertise and mask with another key than the one that it shares."""
+    client._mask = Agreement(other)
+
+
+def with_fields(record: object, /, **fields: object) -> object:
     """A record with some fields replaced; a function is given the old value."""
     names = type(record).__slots__  # type: ignore[attr-defined]
     values = {name: getattr(record, name) for name in names}
