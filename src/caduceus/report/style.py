@@ -96,15 +96,15 @@ _PARTS = """
 .facts+details{margin-top:.9rem}
 .facts dt{font-size:.8rem;color:var(--soft)}
 .facts dd{margin:0;font-size:.95rem;overflow-wrap:anywhere}
-.cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,12.6rem),1fr));gap:1rem}
+.cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,16rem),1fr));gap:1rem}
 .site{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:1rem 1.1rem 1.05rem;
  overflow-wrap:anywhere}
 .site h4{font:600 1.1rem/1.3 var(--serif);margin-bottom:.1rem}
 .site .seat{font-size:.8rem;color:var(--soft);margin:0 0 .7rem}
 .site dl{margin:0;display:grid;gap:.28rem;font-size:.88rem}
 .site dl div{display:flex;justify-content:space-between;gap:1rem;border-top:1px solid var(--grid);padding-top:.28rem}
-.site dt{color:var(--soft);flex:none}
-.site dd{margin:0;text-align:right;min-width:0}
+.site dt{color:var(--soft);flex:0 1 auto}
+.site dd{margin:0;text-align:right;flex:0 0 auto;max-width:62%}
 figure{margin:0 0 1.4rem;background:var(--card);border:1px solid var(--line);border-radius:10px;
  padding:1.1rem 1.2rem 1rem;min-width:0}
 figcaption{font-size:.85rem;line-height:1.5;color:var(--soft);margin-top:.7rem;max-width:75ch}
