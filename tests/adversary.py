@@ -23,7 +23,6 @@ from caduceus.crypto.entropy import KeyedEntropy
 from caduceus.crypto.sign import Signer, Upload, digest, domain_separator
 from caduceus.errors import Refused
 from caduceus.kinds import Residues
-from caduceus.protocol import secagg_messages
 from caduceus.protocol.encoding import DTYPES
 from caduceus.protocol.envelope import SCHEME, Signed, sign_record
 from caduceus.protocol.secagg_client import Client
@@ -126,6 +125,7 @@ class Play:
     order: Callable[[Phase, list[int]], list[int]] | None = None
     memories: dict[int, Memory] = field(default_factory=dict)
     absent: frozenset[int] = frozenset()
+    make: Callable[[Session, int, Memory], Client] = a_client
 
     def __post_init__(self) -> None:
         self.server = Server(self.session, COORDINATOR)
@@ -249,35 +249,18 @@ def altered_shares(
     return change
 
 
-def altered_upload(session: Session, seat: int, /, **fields: object) -> Callable[[bytes], Iterable[bytes]]:
-    """As `altered`, for the uploads of a seat, which are signed as a struct of their own."""
-    signer = signer_of(seat)
+def altered_upload(
+    session: Session, signer: Signer, kind: type, /, **fields: object
+) -> Callable[[bytes], Iterable[bytes]]:
+    """As `altered`, for uploads, which are signed as a struct of their own."""
 
     def change(message: bytes) -> Iterable[bytes]:
-        body = canon.pack(with_fields(reads(secagg_messages.Upload, message), **fields))
-        struct = Upload(session.job, session.round, seat, canon.digest_bytes(body))
+        record = reads(kind, message)
+        body = canon.pack(with_fields(record, **fields))
+        struct = Upload(session.job, session.round, record.seat, canon.digest_bytes(body))
         yield canon.pack(Signed(body, SCHEME, signer.sign(digest(DOMAIN, struct))))
 
     return change
-
-
-def shares_with(signer: Signer | None = None, **fields: object) -> Callable[[bytes], Iterable[bytes]]:
-    """A site's shares with other fields: of the message, or with a signer of its header, signed again."""
-
-    def change(message: bytes) -> Iterable[bytes]:
-        shares = canon.unpack(Shares, message)
-        if signer is None:
-            yield canon.pack(with_fields(shares, **fields))
-        else:
-            header = with_fields(canon.unpack(Header, canon.unpack(Signed, shares.header).body), **fields)
-            yield canon.pack(with_fields(shares, header=sign_record(signer, DOMAIN, header)))
-
-    return change
-
-
-def two_faced(client: Client, other: bytes) -> None:
-    """Make a site advertise and mask with another key than the one that it shares."""
-    client._mask = Agreement(other)
 
 
 def with_fields(record: object, /, **fields: object) -> object:

@@ -1,209 +1,265 @@
-"""Whole rounds with honest parties, some of whom vanish."""
+"""Secure sums of honest sites: exact whoever vanishes, refused when too many do, the same whenever repeated."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adversary import COORDINATOR, JOB, Play, a_client, a_session, a_vector, secret, signer_of
-from caduceus.crypto import merkle, sign
-from caduceus.crypto.agree import Agreement
-from caduceus.crypto.entropy import KeyedEntropy
+from adversary import JOB, Memory, Play, a_client, a_session, a_vector, signer_of
+from caduceus import canon
+from caduceus.crypto import sign
+from caduceus.crypto.merkle import EMPTY, leaf
 from caduceus.errors import Misuse, Refused
-from caduceus.protocol.secagg_client import Client, Step
-from caduceus.protocol.secagg_replay import leaves
-from caduceus.protocol.secagg_server import Phase, Server
+from caduceus.protocol.envelope import Signed
+from caduceus.protocol.secagg_client import EXPECTS as SITE_EXPECTS
+from caduceus.protocol.secagg_client import Step
+from caduceus.protocol.secagg_messages import Consent, Upload, upload_leaf_data
+from caduceus.protocol.secagg_replay import leaves, replay
+from caduceus.protocol.secagg_server import EXPECTS, Phase, Server
 from caduceus.protocol.secagg_session import threshold_for
 
-PHASES = [phase for phase in Phase if phase is not Phase.DONE]
+PHASES = [Phase.ADVERTISE, Phase.SHARE, Phase.UPLOAD, Phase.CONSENT, Phase.OPEN]
+
+
+def replayed(play):
+    uploads = play.server.uploads()
+    return replay(play.server.exchange(), uploads.__getitem__)
+
+
+# ---------------------------------------------------------------- laws
 
 
 @st.composite
-def rounds(draw, *, enough):
-    """A session and who falls silent in which phase; `enough` sites stay to the end, or one too few."""
+def leaving(draw):
+    """A number of sites, and who goes silent in which phase, not so many that the threshold is missed."""
     sites = draw(st.integers(3, 9))
-    session = a_session(sites, length=draw(st.integers(1, 40)), bits=draw(st.sampled_from([32, 64])))
-    most = sites - threshold_for(sites)
-    count = draw(st.integers(0, most)) if enough else most + 1
-    order = draw(st.permutations(range(sites)))
-    silent = {phase: frozenset() for phase in PHASES}
-    for seat in order[:count]:
-        silent[draw(st.sampled_from(PHASES))] |= {seat}
-    return session, silent
+    may_leave = sites - threshold_for(sites)
+    leavers = draw(st.lists(st.integers(0, sites - 1), max_size=may_leave, unique=True))
+    when = draw(st.lists(st.sampled_from(PHASES), min_size=len(leavers), max_size=len(leavers)))
+    return sites, {
+        phase: frozenset(seat for seat, at in zip(leavers, when, strict=True) if at is phase) for phase in PHASES
+    }
 
 
-@settings(max_examples=60, deadline=None)
-@given(rounds(enough=True))
-def test_the_secure_sum_is_the_plain_sum_whoever_vanishes_when(case):
-    session, silent = case
-    play = Play(session, silent=silent)
+@settings(deadline=None, max_examples=60)
+@given(leaving(), st.sampled_from([32, 64]), st.integers(1, 40), st.randoms(use_true_random=False))
+def test_the_secure_sum_is_the_plain_sum_of_those_whose_upload_is_in(silent, bits, length, shuffle):
+    sites, gone = silent
+    early = frozenset().union(*(gone[phase] for phase in PHASES[:3]))
+    play = Play(
+        a_session(sites, length=length, bits=bits),
+        silent=gone,
+        order=lambda phase, seats: shuffle.sample(seats, len(seats)),
+    )
     total = play.run()
-    sent_nothing = silent[Phase.ADVERTISE] | silent[Phase.SHARE] | silent[Phase.UPLOAD]
-    assert play.server.survivors == tuple(seat for seat in session.seats if seat not in sent_nothing)
-    assert total.tolist() == play.plain_sum(play.server.survivors)
-    assert play.replayed().tolist() == total.tolist()
-    assert not play.server.faults
+    staying = [seat for seat in range(sites) if seat not in early]
+    assert total.tolist() == play.plain_sum(staying)
+    assert play.server.survivors == tuple(staying)
+    assert replayed(play).tolist() == total.tolist()
     assert not play.problems
+    assert not play.server.faults
 
 
-@settings(max_examples=40, deadline=None)
-@given(rounds(enough=False))
-def test_with_one_site_too_few_there_is_no_sum(case):
-    session, silent = case
-    play = Play(session, silent=silent)
-    with pytest.raises(Refused, match="needed"):
+@settings(deadline=None, max_examples=25)
+@given(st.integers(3, 8), st.sampled_from(PHASES), st.data())
+def test_one_site_too_few_in_any_phase_and_no_sum_exists(sites, phase, data):
+    too_many = sites - threshold_for(sites) + 1
+    gone = data.draw(st.sets(st.integers(0, sites - 1), min_size=too_many, max_size=too_many))
+    play = Play(a_session(sites), silent={phase: frozenset(gone)})
+    with pytest.raises(Refused, match="are needed"):
         play.run()
     assert play.server.total is None
-    exchange, uploads = play.server.exchange(), play.server.uploads()
-    assert (
-        leaves(exchange, tuple(uploads), uploads.__getitem__) == play.server.leaves()
-    )  # a failed round is checked too
-    with pytest.raises(Refused):
-        play.replayed()
+    with pytest.raises(Refused, match=r"are needed|no survivors"):
+        replayed(play)
 
 
-@settings(max_examples=25, deadline=None)
-@given(st.randoms(use_true_random=False), st.integers(3, 7))
-def test_the_order_in_which_sites_answer_changes_nothing(chance, sites):
-    def shuffled(_, seats):
-        return chance.sample(seats, len(seats))
-
-    straight, mixed = Play(a_session(sites)), Play(a_session(sites), order=shuffled)
-    assert straight.run().tolist() == mixed.run().tolist()
-    assert sorted(straight.heard) == sorted(mixed.heard)
-    assert straight.server.exchange() == mixed.server.exchange()
-
-
-def test_a_site_that_starts_again_says_the_same_bytes():
-    first, second = Play(a_session(5)), Play(a_session(5))
-    first.run()
-    second.memories = first.memories
-    second.run()
-    assert first.heard == second.heard
+@settings(deadline=None, max_examples=20)
+@given(st.randoms(use_true_random=False), st.sets(st.integers(0, 6), max_size=2))
+def test_the_order_in_which_sites_answer_changes_nothing_that_is_recorded(shuffle, gone):
+    session, silent = a_session(7), {Phase.UPLOAD: frozenset(gone)}
+    plain = Play(session, silent=silent)
+    shuffled = Play(session, silent=silent, order=lambda phase, seats: shuffle.sample(seats, len(seats)))
+    assert plain.run().tolist() == shuffled.run().tolist()
+    assert canon.pack(plain.server.exchange()) == canon.pack(shuffled.server.exchange())
+    assert plain.server.uploads() == shuffled.server.uploads()
+    assert plain.server.leaves() == shuffled.server.leaves()
 
 
-def test_another_round_shares_no_key_share_or_mask_with_this_one():
-    one, other = Play(a_session(4, round=1)), Play(a_session(4, round=2))
-    one.run()
-    other.run()
-    said = {message for _, _, message in one.heard}
-    assert said.isdisjoint(message for _, _, message in other.heard)
-    keys = set(one.server._mask_keys.values())
-    assert keys.isdisjoint(other.server._mask_keys.values())
+def test_vectors_longer_than_a_piece_of_keystream_come_out_right():
+    play = Play(a_session(4, length=20_000), silent={Phase.UPLOAD: frozenset({2})})
+    assert play.run().tolist() == play.plain_sum([0, 1, 3])
 
 
-def test_every_site_keeps_a_receipt_for_its_place_in_the_tree():
-    play = Play(a_session(5), silent={Phase.UPLOAD: frozenset({3})})
-    play.run()
-    tree = merkle.Tree(play.server.leaves())
-    for seat, client in play.clients.items():
-        if seat == 3:
-            assert client.receipt is None
-            assert play.server.leaves()[seat] == merkle.EMPTY
-            continue
-        receipt = client.receipt
-        assert receipt is not None
-        struct = sign.Receipt(JOB, 0, seat, receipt.leaf)
-        assert sign.verify(COORDINATOR.address, sign.digest(play.session.domain, struct), receipt.signature)
-        proof = tree.proof(seat)
-        assert merkle.verify(tree.root, receipt.leaf, position=seat, siblings=proof, size=5)
-    uploads = play.server.uploads()
-    assert leaves(play.server.exchange(), tuple(uploads), uploads.__getitem__) == play.server.leaves()
+# ---------------------------------------------------------------- scripted stories
 
 
-def test_the_server_says_for_whom_it_waits():
-    session = a_session(4)
-    server = Server(session, COORDINATOR)
-    assert not server.ready
-    assert server.waiting_for == (0, 1, 2, 3)
-    for seat in (2, 0, 1):
-        server.receive(seat, a_client(session, seat).advertise())
-    assert server.waiting_for == (3,)
-    assert not server.ready
-    server.receive(3, a_client(session, 3).advertise())
-    assert server.ready
-    server.advance()
-    assert server.waiting_for == (0, 1, 2, 3)
+def test_two_sites_vanish_before_unmasking_and_the_rest_is_summed():
+    play = Play(a_session(7), silent={Phase.UPLOAD: frozenset({1}), Phase.OPEN: frozenset({4})})
+    assert play.run().tolist() == play.plain_sum([0, 2, 3, 4, 5, 6])
+    assert play.server.survivors == (0, 2, 3, 4, 5, 6)
 
 
-def test_a_message_sent_twice_counts_once_and_an_upload_gets_its_receipt_again():
+def test_a_site_that_is_gone_for_good_may_sit_in_any_seat():
+    for gone in range(4):
+        play = Play(a_session(4), silent={Phase.ADVERTISE: frozenset({gone})})
+        assert play.run().tolist() == play.plain_sum([seat for seat in range(4) if seat != gone])
+
+
+def test_the_server_knows_for_whom_it_waits():
     play = Play(a_session(4))
-    play.until(Phase.UPLOAD)
-    again = [body for phase, seat, body in play.heard if phase is Phase.UPLOAD and seat == 2]
-    first = [body for phase, seat, body in play.told if phase is Phase.UPLOAD and seat == 2]
-    assert play.server.receive(2, again[0]) == first[-1:]
-    play.close()
-    assert not play.server.faults
-    assert play.server.survivors == (0, 1, 2, 3)
-
-
-def test_a_message_that_came_late_is_passed_over():
-    play = Play(a_session(4))
-    play.until(Phase.SHARE)
-    play.server._raw[Phase.SHARE].pop(1)  # as if it were still on its way
-    late = next(body for phase, seat, body in play.heard if phase is Phase.ADVERTISE and seat == 1)
-    assert play.server.receive(1, late) == []
-    assert not play.server.faults
+    assert play.server.waiting_for == (0, 1, 2, 3)
+    for seat in (2, 0, 3):
+        play.server.receive(seat, play.clients[seat].advertise())
+    assert not play.server.ready
     assert play.server.waiting_for == (1,)
+    play.server.receive(1, play.clients[1].advertise())
+    assert play.server.ready
+    assert play.server.waiting_for == ()
 
 
-def test_a_round_that_is_over_hears_nobody_and_cannot_be_advanced():
+def test_a_round_that_is_over_goes_no_further():
     play = Play(a_session(3))
     play.run()
-    assert play.server.receive(0, play.heard[0][2]) == []
+    assert play.server.phase is Phase.DONE
     assert not play.server.ready
-    assert play.server.waiting_for == ()
     with pytest.raises(Misuse, match="over"):
         play.server.advance()
 
 
-def test_a_stranger_is_not_heard():
-    server = Server(a_session(3), COORDINATOR)
-    assert server.receive(9, b"anything") == []
-    assert not server.faults
+def test_every_upload_is_answered_with_a_receipt_that_stands_on_the_chain():
+    session = a_session(4)
+    play = Play(session, silent={Phase.UPLOAD: frozenset({3})})
+    play.run()
+    for seat in range(3):
+        receipt = play.clients[seat].receipt
+        upload = canon.unpack(Signed, play.server.uploads()[seat])
+        body = canon.digest_bytes(upload.body)
+        assert (
+            receipt.leaf == leaf(upload_leaf_data(JOB, 0, seat, body, upload.signature)) == play.server.leaves()[seat]
+        )
+        assert sign.verify(
+            session.coordinator,
+            sign.digest(session.domain, sign.Receipt(JOB, 0, seat, receipt.leaf)),
+            receipt.signature,
+        )
+        assert sign.verify(
+            signer_of(seat).address, sign.digest(session.domain, sign.Upload(JOB, 0, seat, body)), upload.signature
+        )
+    assert play.clients[3].receipt is None
+    assert play.server.leaves()[3] == EMPTY
+    exchange, uploads = play.server.exchange(), play.server.uploads()
+    assert leaves(exchange, tuple(uploads), uploads.__getitem__) == play.server.leaves()
 
 
-def test_an_agreement_kept_for_the_job_says_the_same_as_the_bare_key():
-    session, kept = a_session(3), Agreement(secret("agreement", 1))
-    one = Play(session)
-    one.run()
-    other = Play(session)
-    other.clients[1] = Client(
-        session,
-        1,
-        a_vector(session, 1),
-        signer=signer_of(1),
-        agreement=kept,
-        entropy=KeyedEntropy(secret("entropy", 1)),
-        remember=lambda what, digest: None,
+def test_the_leaf_is_what_the_contract_hashes():
+    eth_abi = pytest.importorskip("eth_abi")
+    body, signature = bytes(range(32)), bytes(65)
+    expected = eth_abi.encode(
+        ["bytes32", "uint256", "uint256", "bytes32", "bytes32"],
+        [JOB, 7, 3, body, canon.digest_bytes(signature)],
     )
-    other.run()
-    assert one.heard == other.heard
+    assert upload_leaf_data(JOB, 7, 3, body, signature) == expected
 
 
-def test_a_client_needs_its_own_keys_and_a_vector_that_fits():
+# ---------------------------------------------------------------- doing it again
+
+
+def test_sites_that_start_again_with_the_same_memory_repeat_the_same_bytes():
+    session = a_session(5)
+    first = Play(session, silent={Phase.UPLOAD: frozenset({2})})
+    total = first.run()
+    again = Play(session, silent={Phase.UPLOAD: frozenset({2})}, memories=first.memories)
+    assert again.run().tolist() == total.tolist()
+    assert again.heard == first.heard
+    assert again.told == first.told
+    assert canon.pack(again.server.exchange()) == canon.pack(first.server.exchange())
+
+
+def test_the_same_sites_say_nothing_alike_in_another_round_or_from_another_state():
+    heard = set()
+    for session in (a_session(3), a_session(3, round=1), a_session(3, state=bytes(32)), a_session(3, length=6)):
+        play = Play(session)
+        play.run()
+        said = {body for _, _, body in play.heard}
+        assert not heard & said
+        heard |= said
+
+
+def test_an_upload_that_came_twice_gets_its_receipt_twice_and_counts_once():
+    play = Play(a_session(4), sites={1: lambda phase, seat, message: [message, message]})
+    assert play.run().tolist() == play.plain_sum(range(4))
+    assert not play.server.faults
+
+
+def test_a_message_that_comes_late_is_passed_over():
+    play = Play(a_session(4), silent={Phase.ADVERTISE: frozenset({3})})
+    late = a_client(play.session, 3).advertise()
+    for seat in range(3):
+        play.server.receive(seat, play.clients[seat].advertise())
+    play.server.advance()
+    assert play.server.receive(3, late) == []
+    assert not play.server.faults
+    assert play.server.waiting_for == (0, 1, 2)
+
+
+# ---------------------------------------------------------------- what the messages give away
+
+
+def chi_square(values):
+    counts = np.bincount(values, minlength=256)
+    expected = len(values) / 256
+    return float(((counts - expected) ** 2 / expected).sum())
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+def test_masked_vectors_look_uniform_in_every_byte_and_unmasked_ones_do_not(bits):
+    # 255 degrees of freedom: above 390 has probability 1e-7 for a uniform lane; the inputs are fixed.
+    session = a_session(4, length=20_000, bits=bits)
+    width = bits // 8
+    plain = np.arange(session.length, dtype=f"<u{width}") % 100
+    play = Play(session)
+    for seat in session.seats:
+        play.clients[seat] = a_client(session, seat, vector=plain)
+    total = play.run()
+    assert total.tolist() == [4 * (i % 100) for i in range(session.length)]
+    for data in play.server.uploads().values():
+        masked = canon.unpack(Upload, canon.unpack(Signed, data).body).vector
+        lanes = np.frombuffer(masked.tobytes(), np.uint8).reshape(-1, width)
+        assert all(chi_square(lanes[:, lane]) < 390 for lane in range(width))
+    lanes = np.frombuffer(plain.tobytes(), np.uint8).reshape(-1, width)
+    assert all(chi_square(lanes[:, lane]) > 390 for lane in range(width))
+
+
+def test_a_vector_is_left_as_it_was():
     session = a_session(3)
-    good = {
-        "signer": signer_of(1),
-        "agreement": secret("agreement", 1),
-        "entropy": KeyedEntropy(secret("entropy", 1)),
-        "remember": lambda what, digest: None,
-    }
-    vector = a_vector(session, 1)
-    assert Client(session, 1, vector, **good).step is Step.NEW
-    for seat, given_vector, change in (
-        (1, vector, {"signer": signer_of(2)}),
-        (1, vector, {"agreement": secret("agreement", 2)}),
-        (2, vector, {}),
-        (7, vector, {}),
-        (1, vector[:-1], {}),
-        (1, vector.astype(np.uint32), {}),
-    ):
-        with pytest.raises(Misuse):
-            Client(session, seat, given_vector, **{**good, **change})
-    twice = Client(session, 1, vector, **good)
-    twice.advertise()
-    with pytest.raises(Misuse, match="once"):
-        twice.advertise()
+    vector = a_vector(session, 0)
+    before = vector.tolist()
+    play = Play(session)
+    play.clients[0] = a_client(session, 0, Memory(), vector)
+    play.run()
+    assert vector.tolist() == before
+
+
+# ---------------------------------------------------------------- the tables
+
+
+def test_every_phase_has_one_kind_of_message_and_every_step_its_own():
+    assert list(EXPECTS) == PHASES
+    assert len(set(EXPECTS.values())) == len(PHASES)
+    assert EXPECTS[Phase.CONSENT] == canon.tag_of(Consent)
+    waiting = set(Step) - {Step.NEW, Step.OPENED}
+    assert set(SITE_EXPECTS) == {step for step in waiting if step.name != "STOPPED"}
+
+
+def test_a_client_or_server_with_the_wrong_keys_is_misuse():
+    session = a_session(3)
     with pytest.raises(Misuse, match="another coordinator"):
         Server(session, signer_of(0))
+    with pytest.raises(Misuse, match="the session asks for"):
+        a_client(session, 0, vector=np.zeros(4, "<u8"))
+    with pytest.raises(Misuse, match="the session asks for"):
+        a_client(session, 0, vector=np.zeros(5, "<u4"))
+    client = a_client(session, 0)
+    client.advertise()
+    with pytest.raises(Misuse, match="once"):
+        client.advertise()
