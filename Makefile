@@ -50,11 +50,12 @@ $(VENV)/.dev: pyproject.toml constraints.txt $(VENV)/.torch
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@ $(VENV)/.demo
 
+# Not `npm ci`: it insists on lock entries for every platform's anvil, also those that a registry does not carry.
 contracts/node_modules/.ready: contracts/package-lock.json
 ifeq ($(NPM),)
 	@echo "npm is not on this machine: the contract rebuild and the tests against a real node will be skipped"
 	mkdir -p $(@D)
 else
-	cd contracts && npm ci --silent
+	cd contracts && npm install --no-save --silent
 endif
 	touch $@
