@@ -248,6 +248,18 @@ def test_what_is_not_there_cannot_be_answered(world: World) -> None:
         answer(play, 0, 0)
 
 
+def test_an_upload_that_was_put_into_a_later_round_does_not_answer_for_its_own(world: World) -> None:
+    play = Play(world).training(rounds=1)
+    promised = play.upload(1, 1)
+    play.anchor({1: b""})
+    play.anchor({1: promised})
+    play.settle()
+    leaf = merkle.leaf(promised)
+    play.site(1).wallet.challenge_omission(play.id, 1, Seat(1), leaf, play.receipt(1, 1, leaf))
+    with refused("ChallengeDiffers", 1, leaf):
+        play.coordinator.wallet.answer_omission(play.id, 2, Seat(1), leaf, play.tree(2).proof(1))
+
+
 def test_a_challenge_needs_the_coordinators_receipt_for_that_very_leaf(world: World) -> None:
     play = settled(world)
     leaf = play.leaf(1, 1)
