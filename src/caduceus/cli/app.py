@@ -145,7 +145,7 @@ def card(
 
     \b
     caduceus card breast --site Ash
-    caduceus card heart --site cleveland --data ~/data --json
+    caduceus card heart --site Cleveland --data ~/data --json
 
     Writes nothing, publishes nothing.
     """

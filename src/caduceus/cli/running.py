@@ -17,6 +17,7 @@ from caduceus.edges.workspace import Workspace
 from caduceus.errors import Refused
 from caduceus.learn.rows import SiteData
 from caduceus.protocol.audit import Audit
+from caduceus.report.facts import JobFacts
 from caduceus.wiring.audit import audit_run
 from caduceus.wiring.play import Order, Played, play, read_order
 from caduceus.wiring.remembered import Memory
@@ -55,7 +56,8 @@ def _play_and_tell(workspace: Workspace, orders: Sequence[Order], *, report: boo
         screen.title("Looking back")
         audits = _audit(workspace.root / "transcript", workspace, None, orders[0].url, screen)
         rows = {label: one.sites for label, one in played.items()}
-        _tell(workspace, workspace.report, audits, orders[0].url, orders[0].data_root, rows, screen)
+        facts = _tell(workspace, workspace.report, audits, orders[0].url, orders[0].data_root, rows, screen)
+    _show(facts, audits, workspace.report)
     _end(audits)
 
 
@@ -87,7 +89,8 @@ def report(folder: Path, data: Path | None, node: str | None, out: Path | None) 
     workspace, url = old_run(folder), _checked_url(node)
     with Screen() as screen:
         audits = _audit(workspace.root / "transcript", workspace, None, url, screen)
-        _tell(workspace, out or workspace.report, audits, url, data, None, screen)
+        facts = _tell(workspace, out or workspace.report, audits, url, data, None, screen)
+    _show(facts, audits, out or workspace.report)
     _end(audits)
 
 
@@ -112,10 +115,14 @@ def _tell(
     data: Path | None,
     rows: Mapping[str, Mapping[str, SiteData]] | None,
     screen: Screen,
-) -> None:
+) -> tuple[JobFacts, ...]:
     screen.begin("Writing the report", 0)
     facts = tell(workspace, audits, url=url, data_root=data, rows=rows, on_step=screen.step)
     write_report(path, facts)
+    return facts
+
+
+def _show(facts: Sequence[JobFacts], audits: Sequence[Audit], path: Path) -> None:
     console = Console(highlight=False)
     show_summary(console, facts)
     show_verdict(console, audits)

@@ -50,8 +50,8 @@ def show_summary(console: Console, jobs: Sequence[JobFacts]) -> None:
         table.add_row(line[0][0], *(value for _, value in line))
     console.print(table)
     console.print(
-        "AUROC and Brier score are on rows that the model in question did not learn from. * Control arms: only a "
-        "machine that holds every site's rows has them.",
+        "AUROC and Brier score are on rows that the model in question did not learn from; at sites: means over sites. "
+        "* Control arms: only a machine that holds every site's rows has them.",
         style="dim",
     )
 
@@ -71,17 +71,17 @@ def _told(job: JobFacts) -> tuple[tuple[str, str], ...]:
         ("Sites", str(len(job.sites))),
         ("Rounds", str(len(job.rounds))),
         ("Training", f"{job.seconds_training:.1f} s"),
-        ("AUROC, mean over sites: own rows only*", local),
+        ("AUROC at sites: alone*", local),
         ("  [bold]federated[/bold]", f"[bold]{federated}[/bold]"),
-        ("  all rows in one place*", pooled),
-        ("AUROC, federated, over all rows", _score(job.pooled.auroc)),
-        ("Brier score, federated, over all rows", _score(job.pooled.brier)),
+        ("  pooled*", pooled),
+        ("AUROC over all rows", _score(job.pooled.auroc)),
+        ("Brier over all rows", _score(job.pooled.brier)),
         ("Gas per round", whole(gas)),
-        (f"{escape(job.token)} locked by the buyer", whole(job.price)),
-        ("  paid to the sites", whole(paid)),
+        (f"{escape(job.token)} from the buyer", whole(job.price)),
+        ("  to the sites", whole(paid)),
         ("  to the coordinator", whole(fee)),
         ("  back to the buyer", whole(back)),
-        ("  all deposits and payments", "add up" if not held else f"{whole(held)} still held"),
+        ("  in all", "add up" if not held else f"{whole(held)} still held"),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -92,10 +92,16 @@ def open_embedded(path: Path, deployment: Path, treasury: bytes, accounts: Mappi
         chain = evm_embedded.create(path, chain_id=EMBEDDED_CHAIN_ID, balances=balances, clock=clock)
     try:
         request = evm_embedded.Node(chain).request
-        return _with_contracts(request, "embedded chain", deployment, treasury, True, chain.close)
+        network = _with_contracts(request, str(path), deployment, treasury, True, chain.close)
+        return replace(network, name=embedded_name(chain.chain_id))
     except BaseException:
         chain.close()
         raise
+
+
+def embedded_name(chain_id: int) -> str:
+    """What people call an embedded chain."""
+    return f"embedded chain (chain {chain_id})"
 
 
 def open_url(url: str, deployment: Path, treasury: bytes, accounts: Mapping[str, Address]) -> Network:
@@ -135,10 +141,12 @@ def read_deployment(path: Path) -> Deployment:
 def read_network(request: Request, name: str, deployment: Deployment, close: Callable[[], None]) -> Network:
     """A network to look at.
 
-    Raises Refused if the node is on another chain or the contracts are not the suite's.
+    name  a file's or a node's, for people
+
+    Raises Refused, naming it, if the node is on another chain or the contracts are not the suite's.
     """
     node = Node(request)
-    check(node, deployment)
+    _check(node, deployment, name)
     return Network(name, False, node, deployment, GatewayChain(node, deployment), close)
 
 
@@ -151,9 +159,16 @@ def _with_contracts(
     else:
         deployment = deploy(Account(node, Signer(treasury), estimate=not is_ours), supply=TOKEN_SUPPLY)
         write_whole(path, canon.pack(deployment))
-    check(node, deployment)
+    _check(node, deployment, name)
     shown = f"{name} (chain {deployment.chain_id})"
     return Network(shown, is_ours, node, deployment, GatewayChain(node, deployment), close)
+
+
+def _check(node: Node, deployment: Deployment, name: str) -> None:
+    try:
+        check(node, deployment)
+    except Refused as problem:
+        raise Refused(f"{name}: another network's chain, or a damaged one: {problem}") from None
 
 
 def _wei(request: Request, account: Address) -> int:

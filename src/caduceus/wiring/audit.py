@@ -46,7 +46,7 @@ def audit_run(
             return tuple(Audit(one.label, one.job, (whole,)) for one in pointers)
         if chain is not None:
             opened = evm_embedded.read_chain(chain, chain_id=deployment.chain_id)
-            network = read_network(evm_embedded.Node(opened).request, "embedded chain", deployment, opened.close)
+            network = read_network(evm_embedded.Node(opened).request, str(chain), deployment, opened.close)
         elif url is not None:
             network = read_network(HttpNode(url).request, url, deployment, lambda: None)
         else:

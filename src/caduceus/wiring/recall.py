@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from caduceus import canon
@@ -11,7 +11,7 @@ from caduceus.data.federation import About
 from caduceus.edges import evm_embedded
 from caduceus.edges.evm_rpc import HttpNode
 from caduceus.edges.federation import open_federation, read_sites
-from caduceus.edges.network import EMBEDDED_CHAIN_ID, Network, read_deployment, read_network
+from caduceus.edges.network import EMBEDDED_CHAIN_ID, Network, embedded_name, read_deployment, read_network
 from caduceus.edges.private import load_or_commit
 from caduceus.edges.store import FolderStore
 from caduceus.edges.workspace import Workspace
@@ -64,9 +64,9 @@ def look_at(workspace: Workspace, url: str | None) -> Network:
         node = HttpNode(url)
         return read_network(node.request, f"{node.name} (chain {deployment.chain_id})", deployment, node.close)
     chain = evm_embedded.read_chain(workspace.chain, chain_id=EMBEDDED_CHAIN_ID)
-    name = f"embedded chain (chain {chain.chain_id})"
     try:
-        return read_network(evm_embedded.Node(chain).request, name, deployment, chain.close)
+        network = read_network(evm_embedded.Node(chain).request, str(workspace.chain), deployment, chain.close)
+        return replace(network, name=embedded_name(chain.chain_id))
     except BaseException:
         chain.close()
         raise
