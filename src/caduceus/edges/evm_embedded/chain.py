@@ -218,7 +218,12 @@ class Chain:
 
 
 def create(
-    path: Path | None, *, chain_id: int, balances: Mapping[AnyAddress, int], clock: UnixClock, gas_limit: int = GAS_LIMIT
+    path: Path | None,
+    *,
+    chain_id: int,
+    balances: Mapping[AnyAddress, int],
+    clock: UnixClock,
+    gas_limit: int = GAS_LIMIT,
 ) -> Chain:
     """Begin a new chain.
 
