@@ -14,6 +14,7 @@ import typing
 from collections.abc import Callable, Mapping
 from enum import IntEnum
 from hashlib import sha256
+from math import prod
 from typing import Any, TypeVar, cast, dataclass_transform
 
 import cbor2
@@ -29,7 +30,7 @@ _Load = Callable[[Any, str], Any]
 ARRAY_TYPES: Mapping[str, np.dtype[Any]] = {name: np.dtype(name) for name in ("<f8", "<f4", "<u8", "<u4", "<i8", "|u1")}
 """The element types an array may have in a record; all little-endian."""
 
-_MOST_AXES = 8
+_MOST_AXES, _MOST_ENTRIES = 8, 1 << 40
 _REFERENCES = (25, 28, 29, 256)
 """CBOR tags that let a few bytes stand for many: a short message must not become a long value."""
 
@@ -295,7 +296,7 @@ def _load_array(tree: Any, where: str) -> Any:
     count = 1
     for n in shape:
         count *= n
-    huge = len(shape) > _MOST_AXES or max(shape, default=0) > len(data)  # numpy itself would raise for some of these
+    huge = len(shape) > _MOST_AXES or prod(max(n, 1) for n in shape) > _MOST_ENTRIES  # numpy would raise for some
     if huge or count * dtype.itemsize != len(data):
         raise Refused(f"{where}: array of shape {shape} does not fit {len(data)} bytes")
     return np.frombuffer(data, dtype).reshape(shape)
