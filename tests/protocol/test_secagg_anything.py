@@ -70,7 +70,7 @@ def test_whatever_a_coordinator_sends_a_site_answers_the_true_message_or_blames_
         except (PeerFault, Refused):
             break
     honest = [body for _, seat, body in THIS_ROUND.heard if seat == BAD][1:]
-    assert answers == honest[: len(answers)]  # nothing that it would not have said anyway
+    assert set(answers) <= set(honest)  # nothing that it would not have said anyway; the same again to the same
 
 
 @settings(deadline=None, max_examples=120)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import Enum
+from hashlib import sha256
 from typing import final
 
 import numpy as np
@@ -18,7 +19,6 @@ from caduceus import canon
 from caduceus.crypto import keystream, merkle, shamir, sign
 from caduceus.crypto.agree import Agreement
 from caduceus.crypto.entropy import Entropy, tagged
-from caduceus.crypto.seal import seal, unseal
 from caduceus.crypto.sign import Signer
 from caduceus.errors import Error, Misuse, PeerFault, Refused
 from caduceus.kinds import Digest, Residues
@@ -27,6 +27,7 @@ from caduceus.protocol.encoding import DTYPES
 from caduceus.protocol.envelope import SCHEME, Signed, open_envelope, read_signed, sign_record
 from caduceus.protocol.secagg_keys import apply_pair, mask_key, pair_key, parcel_key
 from caduceus.protocol.secagg_messages import (
+    PARCEL_BYTES,
     Advertise,
     Consent,
     Consents,
@@ -123,6 +124,7 @@ class Client:
         self._dealing = Digest(b"")
         self._seed = b""
         self._own_parcel: Parcel | None = None
+        self._answers: dict[bytes, list[bytes]] = {}
         self._pairs: dict[int, bytes] = {}
         self._parcels: dict[int, Parcel | None] = {}
         self._survivors: tuple[int, ...] = ()
@@ -147,7 +149,7 @@ class Client:
         return self._say(Advertise(self._id, self._seat, self._mask.public))
 
     def react(self, data: bytes) -> list[bytes]:
-        """Answer a message of the coordinator.
+        """Answer a message of the coordinator; the same message gets the same answer again.
 
         returns  what to send back, possibly nothing
 
@@ -155,12 +157,15 @@ class Client:
         too few sites are left. If the message was the coordinator's, signed for this round and due, the site
         says nothing more in this round after either; anything else changes nothing.
         """
-        message = self._read(data)
-        try:
-            return self._move(message)
-        except Error:
-            self.step = Step.STOPPED
-            raise
+        name = sha256(data).digest()
+        if name not in self._answers:
+            message = self._read(data)
+            try:
+                self._answers[name] = self._move(message)
+            except Error:
+                self.step = Step.STOPPED
+                raise
+        return self._answers[name]
 
     def _read(self, data: bytes) -> Due:
         expected = {canon.tag_of(kind): kind for kind in EXPECTS.get(self.step, ())}
@@ -204,32 +209,30 @@ class Client:
             context=context,
         )
         dealt = [Parcel(one.tobytes(), other.tobytes()) for one, other in zip(self_shares, key_shares, strict=True)]
-        flat = b"".join(parcel.digests(self._seat, holder) for holder, parcel in zip(seats, dealt, strict=True))
-        digests = np.frombuffer(flat, np.uint8).reshape(len(seats), 2, 32)
+        sealed = [self._seal(parcel, holder) for holder, parcel in zip(seats, dealt, strict=True)]
+        self._own_parcel = dealt[seats.index(self._seat)]
+        flat = [
+            parcel.digests(self._seat, holder) + parcels.digest(data)
+            for holder, parcel, data in zip(seats, dealt, sealed, strict=True)
+        ]
+        digests = np.frombuffer(b"".join(flat), np.uint8).reshape(len(seats), 3, 32)
         tree = share_tree(digests)
-        sealed = []
-        for position, (holder, parcel) in enumerate(zip(seats, dealt, strict=True)):
-            if holder == self._seat:
-                self._own_parcel = parcel
-                sealed.append(b"")
-            else:
-                key = self._parcel_key(sender=self._seat, recipient=holder)
-                sealed.append(seal(key, parcels.write(parcel, tree.proof(position)), bound_to=self._roster))
         header = Header(self._id, self._roster, self._seat, seed_commitment(self._seed), tree.root)
+        table = np.frombuffer(b"".join(sealed), np.uint8).reshape(len(seats), PARCEL_BYTES)
         self.step = Step.SHARED
-        return canon.pack(Shares(self._say(header), digests, tuple(sealed)))
+        return canon.pack(Shares(self._say(header), digests, table))
+
+    def _seal(self, parcel: Parcel, holder: int) -> bytes:
+        if holder == self._seat:
+            return parcels.NONE
+        return parcels.write(parcel, self._parcel_key(sender=self._seat, recipient=holder), self._roster)
 
     def _upload(self, inbox: Inbox) -> bytes:
-        senders = inbox.senders
-        if not (len(senders) == len(inbox.headers) == len(inbox.parcels)) or list(senders) != sorted(set(senders)):
-            raise PeerFault(COORDINATOR, "sent an inbox that is not one parcel per sender")
-        if self._seat not in senders or not self._mask_keys.keys() >= set(senders):
-            raise PeerFault(COORDINATOR, "sent an inbox that leaves the recipient out or names a stranger")
-        if len(senders) < self._session.threshold:
-            raise Refused(f"only {len(senders)} sites shared, {self._session.threshold} are needed")
-        position = list(self._mask_keys).index(self._seat)
-        for sender, header, sealed in zip(senders, inbox.headers, inbox.parcels, strict=True):
-            self._parcels[sender] = self._receive_parcel(sender, header, sealed, position)
+        self._check_inbox(inbox)
+        senders, position = inbox.senders, list(self._mask_keys).index(self._seat)
+        self._parcels = {
+            sender: self._receive_parcel(inbox, row, sender, position) for row, sender in enumerate(senders)
+        }
         self._dealing = dealing_digest(inbox.headers)
         body = canon.pack(Upload(self._id, self._roster, self._dealing, self._seat, self._masked(frozenset(senders))))
         digest = canon.digest_bytes(body)
@@ -246,7 +249,7 @@ class Client:
         keystream.add(masked, self._seed)
         for other in neighbours(self._session, self._seat):
             if other in senders:
-                key = mask_key(self._mask, self._mask_keys[other], self._id, self._seat, other)
+                key = mask_key(self._mask, self._mask_keys[other], self._roster, self._seat, other)
                 apply_pair(masked, key, self._seat, other)
         return masked
 
@@ -292,19 +295,37 @@ class Client:
             raise Refused(f"only {len(keys)} sites are here, {self._session.threshold} are needed")
         return keys
 
-    def _receive_parcel(self, sender: int, header: bytes, sealed: bytes, position: int) -> Parcel | None:
-        """A sender's parcel, or None if it is not what the sender committed to: then there is nothing to open."""
+    def _check_inbox(self, inbox: Inbox) -> None:
+        senders, depth = inbox.senders, merkle.depth(len(self._mask_keys))
+        tables = (
+            (inbox.digests, (len(senders), 2, 32)),
+            (inbox.parcels, (len(senders), PARCEL_BYTES)),
+            (inbox.siblings, (len(senders), depth, 32)),
+        )
+        fits = all(table.shape == shape and table.dtype.str == "|u1" for table, shape in tables)
+        if not fits or len(inbox.headers) != len(senders) or list(senders) != sorted(set(senders)):
+            raise PeerFault(COORDINATOR, "sent an inbox that is not one parcel per sender")
+        if self._seat not in senders or not self._mask_keys.keys() >= set(senders):
+            raise PeerFault(COORDINATOR, "sent an inbox that leaves the recipient out or names a stranger")
+        if len(senders) < self._session.threshold:
+            raise Refused(f"only {len(senders)} sites shared, {self._session.threshold} are needed")
+
+    def _receive_parcel(self, inbox: Inbox, row: int, sender: int, position: int) -> Parcel | None:
+        """A sender's parcel, or None if it did not seal what it committed to: then there is nothing to open.
+
+        Raises PeerFault naming the coordinator if the parcel is not the one that the sender committed to.
+        """
         with passed_on():
-            root = self._reader.header(header, sender, self._roster).share_root
+            root = self._reader.header(inbox.headers[row], sender, self._roster).share_root
+        pair, sealed = inbox.digests[row].tobytes(), inbox.parcels[row].tobytes()
+        flat, leaf = inbox.siblings[row].tobytes(), merkle.leaf(pair + parcels.digest(sealed))
+        siblings, size = [flat[at : at + 32] for at in range(0, len(flat), 32)], len(self._mask_keys)
+        if not merkle.verify(root, leaf, position=position, siblings=siblings, size=size):
+            raise PeerFault(COORDINATOR, f"sent a parcel that seat {sender} did not seal", evidence=inbox.headers[row])
         if sender == self._seat:
             return self._own_parcel
-        try:
-            data = unseal(self._parcel_key(sender=sender, recipient=self._seat), sealed, bound_to=self._roster)
-            return parcels.read(
-                data, sender=sender, holder=self._seat, root=root, position=position, size=len(self._mask_keys)
-            )
-        except Refused:
-            return None
+        key = self._parcel_key(sender=sender, recipient=self._seat)
+        return parcels.read(sealed, key, self._roster, digests=pair, sender=sender, holder=self._seat)
 
     def _check_consents(self, consents: Consents) -> None:
         seats, needed = consents.seats, self._session.threshold

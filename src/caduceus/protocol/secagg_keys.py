@@ -10,16 +10,17 @@ from caduceus.crypto.entropy import tagged
 from caduceus.kinds import Digest, Residues
 
 
-def mask_key(ours: Agreement, peer: bytes, session: Digest, one: int, other: int) -> bytes:
+def mask_key(ours: Agreement, peer: bytes, roster: Digest, one: int, other: int) -> bytes:
     """The key of the mask between two seats; both ends, and whoever has one private mask key, derive it.
 
-    ours  one end's mask key, made for this round
-    peer  the other's public one
+    ours    one end's mask key, made for this round
+    peer    the other's public one
+    roster  digest of the roster, which binds the session
 
     Raises Refused if `peer` is no public key.
     """
     low, high = sorted((one, other))
-    context = session + low.to_bytes(4) + high.to_bytes(4)
+    context = roster + low.to_bytes(4) + high.to_bytes(4)
     return ours.key(peer, purpose="secagg/mask/1", context=context)
 
 

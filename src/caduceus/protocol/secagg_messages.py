@@ -15,9 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from caduceus.canon import record
-from caduceus.crypto import merkle
+from caduceus.crypto import merkle, seal, shamir
 from caduceus.crypto.entropy import tagged
 from caduceus.kinds import Digest, JobId, Residues
+
+PARCEL_BYTES = 2 * shamir.SHARE_BYTES + seal.TAG_BYTES
+"""A self-mask share and a mask-key share, sealed."""
 
 
 @record("secagg/advertise/1")
@@ -72,25 +75,28 @@ class Shares:
     """3, site to coordinator: my header, and a sealed parcel for every other site.
 
     header   signed `Header`
-    digests  uint8[holders, 2, 32]: `share_digest` of the self-mask share and of the mask-key share of every
-             holder, by position in the roster; their leaves give the header's root
-    parcels  sealed parcels (see `secagg_parcel`) by position in the roster; empty at the sender's own
+    digests  uint8[holders, 3, 32]: `share_digest` of the self-mask share and of the mask-key share of every
+             holder, and SHA-256 of its parcel, by position in the roster; their leaves give the header's root
+    parcels  uint8[holders, PARCEL_BYTES]: sealed parcels (see `secagg_parcel`) by position in the roster, zeros
+             at the sender's own; uint8[0, PARCEL_BYTES] in what is kept for the record
 
     Reveals: to the coordinator nothing; parcels open at their recipients only.
     """
 
     header: bytes
     digests: npt.NDArray[np.uint8]
-    parcels: tuple[bytes, ...]
+    parcels: npt.NDArray[np.uint8]
 
 
 @record("secagg/inbox/1")
 class Inbox:
     """4, coordinator to one site: the parcels for you, from everyone who shared.
 
-    senders  seats, ascending; the recipient among them
-    headers  their signed headers
-    parcels  their parcels for the recipient; empty from itself
+    senders   seats, ascending; the recipient among them
+    headers   their signed headers
+    digests   uint8[senders, 2, 32]: the share digests at the recipient's position
+    parcels   uint8[senders, PARCEL_BYTES]: what each sealed for the recipient
+    siblings  uint8[senders, depth, 32]: proof that digests and parcel stand under each header's root
 
     Reveals: to the site, who shared.
     """
@@ -98,7 +104,9 @@ class Inbox:
     session: Digest
     senders: tuple[int, ...]
     headers: tuple[bytes, ...]
-    parcels: tuple[bytes, ...]
+    digests: npt.NDArray[np.uint8]
+    parcels: npt.NDArray[np.uint8]
+    siblings: npt.NDArray[np.uint8]
 
 
 @record("secagg/upload/1")
@@ -215,9 +223,9 @@ _SHARE_TAGS = {kind: tagged("secagg/share/1", kind.encode()) for kind in ("self"
 
 
 def share_tree(digests: npt.NDArray[np.uint8]) -> merkle.Tree:
-    """The tree over every holder's pair of digests, uint8[holders, 2, 32]."""
+    """The tree over every holder's digests, uint8[holders, 3, 32]."""
     flat = digests.tobytes()
-    return merkle.Tree([merkle.leaf(flat[start : start + 64]) for start in range(0, len(flat), 64)])
+    return merkle.Tree([merkle.leaf(flat[start : start + 96]) for start in range(0, len(flat), 96)])
 
 
 def dealing_digest(headers: Iterable[bytes]) -> Digest:

@@ -1,8 +1,8 @@
-"""Inside a seal, from site to site: the recipient's share of the sender's self-mask seed and of its mask key.
+"""Sealed from site to site: the recipient's share of the sender's self-mask seed and of its mask key.
 
-A parcel is both shares and a Merkle proof that their digests stand under the sender's signed header at the
-recipient's position, one after the other; every length follows from the roster. So a recipient knows that what it
-got is what the sender answers for, or that it has nothing of this sender to open.
+A sender answers for three digests per recipient: of either share, and of the sealed parcel. Their proof under its
+signed header travels outside the seal. So a recipient tells a parcel that was altered on the way, which is the
+coordinator's doing, from one that the sender made so, of which there is nothing to open.
 
 Reveals: to the recipient one share of each, which say nothing while fewer than the threshold come together.
 """
@@ -10,10 +10,13 @@ Reveals: to the recipient one share of each, which say nothing while fewer than 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 
-from caduceus.crypto import merkle, shamir
+from caduceus.crypto import shamir
+from caduceus.crypto.seal import seal, unseal
 from caduceus.errors import Refused
-from caduceus.protocol.secagg_messages import share_digest
+from caduceus.kinds import Digest
+from caduceus.protocol.secagg_messages import PARCEL_BYTES, share_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,33 +30,35 @@ class Parcel:
         return "Parcel()"
 
     def digests(self, sender: int, holder: int) -> bytes:
-        """The digests that the sender publishes, 64 bytes."""
-        return share_digest(sender, holder, "self", self.self_share) + share_digest(
-            sender, holder, "key", self.key_share
-        )
+        """The digests of both shares, 64 bytes."""
+        one = share_digest(sender, holder, "self", self.self_share)
+        return one + share_digest(sender, holder, "key", self.key_share)
 
 
-def write(parcel: Parcel, siblings: tuple[bytes, ...]) -> bytes:
-    """The bytes to seal."""
-    return b"".join((parcel.self_share, parcel.key_share, *siblings))
+NONE = bytes(PARCEL_BYTES)
+"""What stands at a sender's own position: nothing is sealed to oneself."""
 
 
-def read(data: bytes, *, sender: int, holder: int, root: bytes, position: int, size: int) -> Parcel:
-    """A parcel from what was unsealed.
+def write(parcel: Parcel, key: bytes, roster: Digest) -> bytes:
+    """The sealed parcel, PARCEL_BYTES long."""
+    return seal(key, parcel.self_share + parcel.key_share, bound_to=roster)
 
-    root      of the sender's signed header
-    position  the holder's in the roster of `size` sites
 
-    Raises Refused if it is not what the sender committed to.
+def read(sealed: bytes, key: bytes, roster: Digest, *, digests: bytes, sender: int, holder: int) -> Parcel | None:
+    """A parcel that arrived as its sender sent it.
+
+    digests  of both shares, 64 bytes, as the sender committed to them
+    returns  None if the sender sealed something else than shares with these digests
     """
-    start, step = 2 * shamir.SHARE_BYTES, 32
-    if len(data) != start + step * merkle.depth(size):
-        raise Refused(f"a parcel of seat {sender} has another length than the roster calls for")
-    parcel = Parcel(data[: shamir.SHARE_BYTES], data[shamir.SHARE_BYTES : start])
-    if not shamir.are_shares(data[:start]):
-        raise Refused(f"a parcel of seat {sender} holds something else than shares")
-    siblings = [data[at : at + step] for at in range(start, len(data), step)]
-    leaf = merkle.leaf(parcel.digests(sender, holder))
-    if not merkle.verify(root, leaf, position=position, siblings=siblings, size=size):
-        raise Refused(f"a parcel of seat {sender} is not what its header commits to")
-    return parcel
+    try:
+        data = unseal(key, sealed, bound_to=roster)
+    except Refused:
+        return None
+    parcel = Parcel(data[: shamir.SHARE_BYTES], data[shamir.SHARE_BYTES :])
+    fits = shamir.are_shares(data) and parcel.digests(sender, holder) == digests
+    return parcel if fits else None
+
+
+def digest(sealed: bytes) -> bytes:
+    """The digest of a sealed parcel, 32 bytes."""
+    return sha256(sealed).digest()

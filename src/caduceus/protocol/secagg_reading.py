@@ -6,15 +6,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import sha256
 from typing import Any, TypeVar, cast, final
 
+import numpy as np
+import numpy.typing as npt
+
 from caduceus import canon
-from caduceus.crypto import agree, sign
+from caduceus.crypto import agree, merkle, sign
 from caduceus.errors import PeerFault, Refused
 from caduceus.kinds import Address, Digest
 from caduceus.protocol.encoding import DTYPES
 from caduceus.protocol.envelope import Signed, open_envelope, read_body, read_signed
 from caduceus.protocol.secagg_messages import (
+    PARCEL_BYTES,
     Advertise,
     Consent,
     Header,
@@ -35,10 +40,18 @@ _STATEMENTS_REMEMBERED = 4096
 
 @dataclass(frozen=True, slots=True)
 class Dealt:
-    """What one site shared, as checked: its header, and the digests of every share by position in the roster."""
+    """What one site shared, as checked.
+
+    header   public part
+    signed   the header as its site signed it
+    digests  uint8[holders, 3, 32], see `Shares`
+    tree     over the digests
+    """
 
     header: Header
-    shares: Shares
+    signed: bytes
+    digests: npt.NDArray[np.uint8]
+    tree: merkle.Tree
 
 
 @final
@@ -103,10 +116,10 @@ class Reader:
             raise PeerFault(_name(seat), "shared for another roster", evidence=data)
         return header
 
-    def shares(self, data: bytes, seat: int, roster: Digest, holders: int) -> Dealt:
+    def shares(self, data: bytes, seat: int, roster: Digest, holders: int) -> tuple[Dealt, Shares]:
         """What a seat shared among `holders` sites, with parcels or without.
 
-        Raises PeerFault if the digests are not those of its signed header, or for another roster.
+        Raises PeerFault if the digests or parcels are not those of its signed header, or for another roster.
         """
         who = _name(seat)
         try:
@@ -114,11 +127,19 @@ class Reader:
         except Refused as problem:
             raise PeerFault(who, f"sent shares that are unreadable: {problem}", evidence=data) from None
         header = self.header(shares.header, seat, roster)
-        if shares.digests.dtype.str != "|u1" or shares.digests.shape != (holders, 2, 32):
-            raise PeerFault(who, "sent digests that are not one pair per site of the roster", evidence=data)
-        if share_tree(shares.digests).root != header.share_root:
+        digests, parcels = shares.digests, shares.parcels
+        if digests.dtype.str != "|u1" or digests.shape != (holders, 3, 32):
+            raise PeerFault(who, "sent digests that are not three per site of the roster", evidence=data)
+        tree = share_tree(digests)
+        if tree.root != header.share_root:
             raise PeerFault(who, "sent digests that are not those of its signed header", evidence=data)
-        return Dealt(header, shares)
+        if parcels.dtype.str != "|u1" or parcels.shape not in ((holders, PARCEL_BYTES), (0, PARCEL_BYTES)):
+            raise PeerFault(who, "sent parcels that are not one per site of the roster", evidence=data)
+        sealed = parcels.tobytes()
+        found = [sha256(sealed[at : at + PARCEL_BYTES]).digest() for at in range(0, len(sealed), PARCEL_BYTES)]
+        if sealed and b"".join(found) != digests[:, 2].tobytes():
+            raise PeerFault(who, "sent parcels that are not those of its signed header", evidence=data)
+        return Dealt(header, shares.header, digests, tree), shares
 
     def upload(self, data: bytes, seat: int, roster: Digest, dealing: Digest) -> tuple[Upload, Signed]:
         """The upload that a seat signed, and its envelope.

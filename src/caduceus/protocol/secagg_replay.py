@@ -28,7 +28,7 @@ from caduceus.protocol.secagg_messages import (
     upload_leaf_data,
 )
 from caduceus.protocol.secagg_reading import COORDINATOR, Dealt, Reader, passed_on, peek_seat
-from caduceus.protocol.secagg_unmask import check_opening, unmask
+from caduceus.protocol.secagg_unmask import check_opening, open_secrets, unmask
 
 FetchUpload = Callable[[int], bytes]
 """Gives a seat's signed upload; raises Refused if it is missing."""
@@ -77,8 +77,9 @@ def replay(exchange: Exchange, fetch: FetchUpload) -> Residues:
         raise PeerFault(COORDINATOR, "recorded survivors that never shared, or one twice")
     _check_consents(exchange, dealing)
     openings = _read_openings(exchange, dealing)
+    secrets = _open_secrets(exchange.session.threshold, dealing, frozenset(survivors), openings)
     masked = _add_up(exchange, dealing, fetch)
-    return unmask(dealing.reader, dealing.mask_keys, dealing.dealt, masked, frozenset(survivors), openings)
+    return unmask(exchange.session, dealing.roster, dealing.mask_keys, masked, frozenset(survivors), secrets)
 
 
 def _dealing(exchange: Exchange) -> _Dealing:
@@ -93,7 +94,7 @@ def _dealing(exchange: Exchange) -> _Dealing:
         if seat not in mask_keys or (dealt and seat <= max(dealt)):
             raise PeerFault(COORDINATOR, "recorded shares out of order, or of a stranger", evidence=data)
         with passed_on():
-            dealt[seat] = reader.shares(data, seat, roster_id, len(mask_keys))
+            dealt[seat], _ = reader.shares(data, seat, roster_id, len(mask_keys))
         headers.append(header)
     return _Dealing(reader, roster_id, mask_keys, dealt, dealing_digest(headers))
 
@@ -133,6 +134,17 @@ def _read_openings(exchange: Exchange, dealing: _Dealing) -> dict[int, Opening]:
             check_opening(opening, dealing.dealt, position[seat], survivors)
         openings[seat] = opening
     return openings
+
+
+def _open_secrets(
+    threshold: int, dealing: _Dealing, survivors: frozenset[int], openings: dict[int, Opening]
+) -> dict[int, bytes]:
+    secrets = open_secrets(threshold, dealing.mask_keys, dealing.dealt, survivors, openings)
+    for owner, why in secrets.wrong.items():  # shown by shares that it signed for, so it is the owner's own doing
+        raise PeerFault(f"seat {owner}", why, evidence=dealing.dealt[owner].signed)
+    for owner, count in secrets.withheld.items():
+        raise Refused(f"only {count} sites opened their shares of seat {owner}, {threshold} are needed")
+    return secrets.found
 
 
 def _add_up(exchange: Exchange, dealing: _Dealing, fetch: FetchUpload) -> Residues:

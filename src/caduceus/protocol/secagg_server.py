@@ -9,11 +9,12 @@ round goes on while enough are left.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import IntEnum
 from typing import final
 
 import numpy as np
+import numpy.typing as npt
 
 from caduceus import canon
 from caduceus.crypto import merkle, sign
@@ -24,6 +25,7 @@ from caduceus.protocol.encoding import DTYPES
 from caduceus.protocol.envelope import kind_of, sign_record
 from caduceus.protocol.secagg_exchange import Exchange, Fault
 from caduceus.protocol.secagg_messages import (
+    PARCEL_BYTES,
     Advertise,
     Consent,
     Consents,
@@ -38,8 +40,8 @@ from caduceus.protocol.secagg_messages import (
     upload_leaf_data,
 )
 from caduceus.protocol.secagg_reading import Dealt, Reader
-from caduceus.protocol.secagg_session import Session
-from caduceus.protocol.secagg_unmask import check_opening, unmask
+from caduceus.protocol.secagg_session import Session, most_dishonest
+from caduceus.protocol.secagg_unmask import Secrets, check_opening, open_secrets, unmask
 
 
 class Phase(IntEnum):
@@ -92,12 +94,13 @@ class Server:
         self._equivocated: set[tuple[int, Phase]] = set()
         self._raw: dict[Phase, dict[int, bytes]] = {phase: {} for phase in EXPECTS}
         self._replies: dict[int, bytes] = {}
+        self._closing: dict[Phase, bytes] = {}
         self._mask_keys: dict[int, bytes] = {}
         self._positions: dict[int, int] = {}
         self._roster = Digest(b"")
         self._dealing = Digest(b"")
         self._dealt: dict[int, Dealt] = {}
-        self._parcels: dict[int, tuple[bytes, ...]] = {}
+        self._parcels: dict[int, npt.NDArray[np.uint8]] = {}
         self._masked: Residues | None = None
         self._leaves: dict[int, Digest] = {}
         self._openings: dict[int, Opening] = {}
@@ -112,7 +115,8 @@ class Server:
     def receive(self, seat: int, data: bytes) -> list[bytes]:
         """Take in a message that the channel says came from a seat.
 
-        returns  what to send back to that seat at once: a receipt for an upload
+        returns  what to send back to that seat at once: a receipt for an upload; for a message that was taken
+                 before, what followed it, so that a site that starts again catches up
 
         A message that breaks the protocol is written down in `faults` and its sender counts as silent. Of two
         different messages the first stands, since it may have been answered already; the second is written down.
@@ -120,10 +124,10 @@ class Server:
         """
         if self.phase is Phase.DONE or not self._reader.has(seat):
             return []
-        earlier = self._raw[self.phase].get(seat)
-        if earlier == data:
-            return [self._replies[seat]] if self.phase is Phase.UPLOAD else []
-        if earlier is not None:
+        for phase, taken in self._raw.items():
+            if taken.get(seat) == data:
+                return self._again(phase, seat)
+        if seat in self._raw[self.phase]:
             self._note_second(seat, data)
             return []
         if seat not in self._expected:
@@ -171,11 +175,10 @@ class Server:
 
     def _take_shares(self, seat: int, data: bytes) -> None:
         holders = len(self._mask_keys)
-        dealt = self._reader.shares(data, seat, self._roster, holders)
-        if len(dealt.shares.parcels) != holders:
-            raise PeerFault(f"seat {seat}", "sent parcels that are not one per site of the roster", evidence=data)
-        self._parcels[seat] = dealt.shares.parcels
-        self._dealt[seat] = Dealt(dealt.header, Shares(dealt.shares.header, dealt.shares.digests, ()))
+        dealt, shares = self._reader.shares(data, seat, self._roster, holders)
+        if len(shares.parcels) != holders:
+            raise PeerFault(f"seat {seat}", "sent no parcels", evidence=data)
+        self._dealt[seat], self._parcels[seat] = dealt, shares.parcels
 
     def _take_upload(self, seat: int, data: bytes) -> bytes:
         upload, signed = self._reader.upload(data, seat, self._roster, self._dealing)
@@ -221,12 +224,12 @@ class Server:
                 f"only {len(heard)} of {len(self._session.parties)} sites answered with {self.phase.name.lower()}, "
                 f"{self._session.threshold} are needed"
             )
-        sent = self._close(heard)
+        self._close(heard)
         self._expected = set(heard)
-        self.phase = Phase(self.phase + 1)
-        return sent
+        closed, self.phase = self.phase, Phase(self.phase + 1)
+        return {seat: self._after(closed, seat) for seat in heard} if self.phase is not Phase.DONE else {}
 
-    def _close(self, heard: list[int]) -> dict[int, bytes]:
+    def _close(self, heard: list[int]) -> None:
         raw, session_id = self._raw[self.phase], self._reader.id
         match self.phase:
             case Phase.ADVERTISE:
@@ -234,38 +237,68 @@ class Server:
                 self._positions = {seat: place for place, seat in enumerate(heard)}
                 roster = Roster(session_id, tuple(heard), tuple(raw[seat] for seat in heard))
                 self._roster = canon.digest(roster)
-                return dict.fromkeys(heard, self._say(roster))
+                self._closing[self.phase] = self._say(roster)
             case Phase.SHARE:
                 self._dealt = {seat: self._dealt[seat] for seat in heard}
-                return self._inboxes(heard)
+                self._dealing = dealing_digest(dealt.signed for dealt in self._dealt.values())
             case Phase.UPLOAD:
                 self.survivors = tuple(heard)
-                return dict.fromkeys(heard, self._say(Survivors(session_id, self.survivors)))
+                self._closing[self.phase] = self._say(Survivors(session_id, self.survivors))
             case Phase.CONSENT:
                 enough = tuple(heard[: self._session.threshold])
-                return dict.fromkeys(heard, self._say(Consents(session_id, enough, tuple(raw[s] for s in enough))))
+                self._closing[self.phase] = self._say(Consents(session_id, enough, tuple(raw[s] for s in enough)))
             case _:
                 self.total = self._unmask()
-                return {}
 
-    def _inboxes(self, senders: list[int]) -> dict[int, bytes]:
-        headers = tuple(self._dealt[sender].shares.header for sender in senders)
-        self._dealing = dealing_digest(headers)
-        sent = {}
-        for recipient in senders:
-            position = self._positions[recipient]
-            parcels = tuple(self._parcels[sender][position] for sender in senders)
-            sent[recipient] = self._say(Inbox(self._reader.id, tuple(senders), headers, parcels))
-        self._parcels.clear()
-        return sent
+    def _after(self, phase: Phase, seat: int) -> bytes:
+        """What a seat is told when a phase that it took part in closes."""
+        return self._inbox(seat) if phase is Phase.SHARE else self._closing[phase]
+
+    def _again(self, phase: Phase, seat: int) -> list[bytes]:
+        """What followed a message that was taken before."""
+        at_once = [self._replies[seat]] if phase is Phase.UPLOAD else []
+        return at_once if phase is self.phase else [*at_once, self._after(phase, seat)]
+
+    def _inbox(self, recipient: int) -> bytes:
+        position, dealt = self._positions[recipient], self._dealt
+        siblings = b"".join([sibling for one in dealt.values() for sibling in one.tree.proof(position)])
+        inbox = Inbox(
+            session=self._reader.id,
+            senders=tuple(dealt),
+            headers=tuple(one.signed for one in dealt.values()),
+            digests=np.stack([one.digests[position, :2] for one in dealt.values()]),
+            parcels=np.stack([self._parcels[sender][position] for sender in dealt]),
+            siblings=np.frombuffer(siblings, np.uint8).reshape(len(dealt), -1, 32),
+        )
+        return self._say(inbox)
 
     def _unmask(self) -> Residues:
         assert self._masked is not None  # a threshold of uploads was taken
-        survivors = frozenset(self.survivors)
-        try:
-            return unmask(self._reader, self._mask_keys, self._dealt, self._masked, survivors, self._openings)
-        except PeerFault as problem:
-            raise Refused(f"no sum can be computed: {problem}") from problem
+        survivors, threshold = frozenset(self.survivors), self._session.threshold
+        secrets = open_secrets(threshold, self._mask_keys, self._dealt, survivors, self._openings)
+        reasons = [*self._blame(secrets)]
+        if reasons:
+            raise Refused(f"no sum can be computed: {'; '.join(reasons)}")
+        return unmask(self._session, self._roster, self._mask_keys, self._masked, survivors, secrets.found)
+
+    def _blame(self, secrets: Secrets) -> Iterator[str]:
+        """Why no sum comes out; whose doing it is goes into `faults`, where that can be told.
+
+        Parcels reach their recipients as they were committed to. So where more sites than may be dishonest
+        could not use a sender's parcel it was the sender; where fewer say so, nobody is named.
+        """
+        for owner, why in secrets.wrong.items():
+            self._name_owner(owner, why)
+            yield f"seat {owner} {why}"
+        for owner, count in secrets.withheld.items():
+            without = len(self._openings) - count
+            if without > most_dishonest(len(self._session.parties)):
+                self._name_owner(owner, f"sealed parcels in which {without} sites found no share")
+            yield f"only {count} sites opened their shares of seat {owner}, {self._session.threshold} are needed"
+
+    def _name_owner(self, owner: int, why: str) -> None:
+        if all((fault.seat, fault.why) != (owner, why) for fault in self.faults):  # advance may be tried again
+            self.faults.append(Fault(owner, int(self.phase), why, self._dealt[owner].signed))
 
     # ------------------------------------------------------------ for the record
 
@@ -280,11 +313,11 @@ class Server:
 
     def exchange(self) -> Exchange:
         """Everything else that an outsider needs to repeat the round, or to see why it failed."""
-        raw = self._raw
+        raw, none = self._raw, np.zeros((0, PARCEL_BYTES), np.uint8)
         return Exchange(
             session=self._session,
             advertisements=tuple(raw[Phase.ADVERTISE][seat] for seat in sorted(raw[Phase.ADVERTISE])),
-            shares=tuple(canon.pack(self._dealt[seat].shares) for seat in sorted(self._dealt)),
+            shares=tuple(canon.pack(Shares(one.signed, one.digests, none)) for _, one in sorted(self._dealt.items())),
             survivors=self.survivors,
             consents=tuple(raw[Phase.CONSENT][seat] for seat in sorted(raw[Phase.CONSENT])),
             openings=tuple(raw[Phase.OPEN][seat] for seat in sorted(raw[Phase.OPEN])),

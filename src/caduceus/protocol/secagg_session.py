@@ -107,6 +107,11 @@ def threshold_for(sites: int) -> int:
     return 2 * sites // 3 + 1
 
 
+def most_dishonest(sites: int) -> int:
+    """How many sites may side with a lying coordinator without harm (see `threshold_for`)."""
+    return sites // 3
+
+
 def neighbours(session: Session, seat: int) -> tuple[int, ...]:
     """The seats with whom a seat shares masks: in the full graph, everybody else."""
     return tuple(other for other in session.seats if other != seat)

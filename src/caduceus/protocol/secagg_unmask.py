@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from caduceus.crypto import keystream, shamir
-from caduceus.crypto.agree import Agreement
-from caduceus.errors import PeerFault, Refused
-from caduceus.kinds import Residues
+from caduceus.crypto.agree import Agreement, public_key
+from caduceus.errors import PeerFault
+from caduceus.kinds import Digest, Residues
 from caduceus.protocol.secagg_keys import mask_key, remove_pair
 from caduceus.protocol.secagg_messages import Opening, seed_commitment, share_digest
-from caduceus.protocol.secagg_reading import Dealt, Reader
-from caduceus.protocol.secagg_session import neighbours
+from caduceus.protocol.secagg_reading import Dealt
+from caduceus.protocol.secagg_session import Session, neighbours
 
 
 def check_opening(opening: Opening, dealt: Mapping[int, Dealt], position: int, survivors: frozenset[int]) -> None:
@@ -35,57 +36,94 @@ def check_opening(opening: Opening, dealt: Mapping[int, Dealt], position: int, s
     for place, owner in enumerate(owners):
         row, kind = (0, "self") if owner in survivors else (1, "key")
         given = share_digest(owner, opening.seat, kind, opened[place * size : (place + 1) * size])
-        if given != dealt[owner].shares.digests[position, row].tobytes():
+        if given != dealt[owner].digests[position, row].tobytes():
             raise PeerFault(who, f"opened a share of seat {owner} that is not the one it was given")
 
 
-def unmask(
-    reader: Reader,
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """What the openings give.
+
+    found     seeds of survivors and mask keys of the others, by owner: each what its owner committed to
+    wrong     what an owner shared that is not what it committed to, by owner
+    withheld  how many sites opened a share, by owner, where too few did
+    """
+
+    found: dict[int, bytes]
+    wrong: dict[int, str]
+    withheld: dict[int, int]
+
+
+def open_secrets(
+    threshold: int,
     mask_keys: Mapping[int, bytes],
     dealt: Mapping[int, Dealt],
-    masked: Residues,
     survivors: frozenset[int],
     openings: Mapping[int, Opening],
+) -> Secrets:
+    """Reconstruct one secret of every owner, and hold it to what the owner signed.
+
+    mask_keys  advertised keys by seat, ascending: the roster
+    dealt      what every sender shared, by seat
+    openings   checked openings by seat
+    """
+    rebuilt, withheld = _reconstruct(threshold, list(mask_keys), sorted(dealt), openings)
+    found, wrong = {}, {}
+    for owner, secret in rebuilt.items():
+        if owner in survivors:
+            fits = secret is not None and seed_commitment(secret) == dealt[owner].header.seed_commitment
+            why = "shared another self-mask seed than it committed to"
+        else:
+            fits = secret is not None and public_key(secret) == mask_keys[owner]
+            why = "shared another mask key than it advertised"
+        if secret is not None and fits:
+            found[owner] = secret
+        else:
+            wrong[owner] = why
+    return Secrets(found, wrong, withheld)
+
+
+def unmask(
+    session: Session,
+    roster: Digest,
+    mask_keys: Mapping[int, bytes],
+    masked: Residues,
+    survivors: frozenset[int],
+    found: Mapping[int, bytes],
 ) -> Residues:
     """The sum of the survivors' vectors.
 
-    mask_keys  advertised keys by seat, ascending: the roster
-    dealt      what every sender shared, by seat: the masks that are on the vectors
-    masked     sum of the survivors' masked vectors, uint32[length] or uint64[length]; not changed
-    openings   checked openings by seat
-
-    Raises Refused if fewer than the threshold opened some owner's shares; PeerFault naming an owner whose
-    reconstructed key or seed is not the one that it committed to.
+    masked  sum of the survivors' masked vectors, uint32[length] or uint64[length]; not changed
+    found   a secret of every sender, see `Secrets`
     """
-    secrets = _reconstruct(reader.session.threshold, list(mask_keys), sorted(dealt), openings)
     total = masked.copy()
-    for owner, secret in secrets.items():
+    for owner, secret in found.items():
         if owner in survivors:
-            if secret is None or seed_commitment(secret) != dealt[owner].header.seed_commitment:
-                raise PeerFault(f"seat {owner}", "shared another self-mask seed than it committed to")
             keystream.subtract(total, secret)
             continue
-        private = Agreement(secret) if secret is not None else None
-        if private is None or private.public != mask_keys[owner]:
-            raise PeerFault(f"seat {owner}", "shared another mask key than it advertised")
-        for other in neighbours(reader.session, owner):
+        private = Agreement(secret)
+        for other in neighbours(session, owner):
             if other in survivors:
-                remove_pair(total, mask_key(private, mask_keys[other], reader.id, other, owner), other, owner)
+                remove_pair(total, mask_key(private, mask_keys[other], roster, other, owner), other, owner)
     return total
 
 
 def _reconstruct(
     threshold: int, roster: list[int], owners: list[int], openings: Mapping[int, Opening]
-) -> dict[int, bytes | None]:
-    """Every owner's opened secret; owners whose shares the same holders opened are computed together."""
+) -> tuple[dict[int, bytes | None], dict[int, int]]:
+    """Every owner's opened secret, and of how many sites too few opened it.
+
+    Owners whose shares the same holders opened are computed together.
+    """
     holders: dict[int, list[int]] = {owner: [] for owner in owners}
     for holder in sorted(openings):
         for owner in openings[holder].owners:
             holders[owner].append(holder)
     groups: dict[tuple[int, ...], list[int]] = {}
+    withheld = {owner: len(those) for owner, those in holders.items() if len(those) < threshold}
     for owner, those in holders.items():
-        if len(those) < threshold:
-            raise Refused(f"only {len(those)} sites opened their shares of seat {owner}, {threshold} are needed")
+        if owner in withheld:
+            continue
         groups.setdefault(tuple(those[:threshold]), []).append(owner)
     position = {seat: place for place, seat in enumerate(roster)}
     secrets: dict[int, bytes | None] = {}
@@ -93,4 +131,4 @@ def _reconstruct(
         rows = [opening.shares[np.searchsorted(opening.owners, group)] for opening in map(openings.__getitem__, chosen)]
         found = shamir.reconstruct([position[holder] for holder in chosen], np.stack(rows, axis=1))
         secrets.update(zip(group, found, strict=True))
-    return secrets
+    return secrets, withheld
