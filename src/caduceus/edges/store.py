@@ -55,6 +55,8 @@ class FolderStore:
             blob = path.read_bytes()
         except FileNotFoundError:
             raise Refused(f"{self.root}: blob {digest.hex()} is missing") from None
+        except OSError as problem:
+            raise Refused(f"{path}: cannot be read ({problem.strerror})") from None
         if digest_bytes(blob) != digest:
             raise Refused(f"{path}: {len(blob)} bytes that do not have the digest of their name; the blob was altered")
         return blob

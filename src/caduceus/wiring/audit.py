@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 
 from caduceus import canon
@@ -11,19 +10,23 @@ from caduceus.edges import evm_embedded
 from caduceus.edges.evm_embedded.replay import replay
 from caduceus.edges.evm_embedded.verify import verify_file
 from caduceus.edges.evm_rpc import HttpNode
-from caduceus.edges.gateway import GatewayChain
-from caduceus.edges.network import read_deployment, read_network
+from caduceus.edges.gateway import Deployment, GatewayChain
+from caduceus.edges.network import Network, read_deployment, read_network
 from caduceus.edges.store import FolderStore
 from caduceus.errors import Error, Refused
-from caduceus.kinds import Digest, Evidence, JobId, Stage
+from caduceus.kinds import Digest, Evidence, Stage
 from caduceus.market.job import FINAL
 from caduceus.protocol.audit import Audit, ChainView, Check, audit_job
 from caduceus.protocol.pointer import Pointer
 
 OnStep = Callable[[str], None]
 
+_PARTS = ("blobs", "deployment", "jobs")
+"""What a transcript is made of."""
+
+_FILES_CLAIM = "Every file of the transcript is what its name or its digest says"
 _CHAIN_CLAIM = "The chain is what its blocks say: every byte, every signature, every state"
-_FOLDER_CLAIM = "The transcript holds what the job needs, unaltered, and nothing else"
+_FOLDER_CLAIM = "The transcript holds what the job needs, and nothing else"
 
 
 def audit_run(
@@ -34,30 +37,29 @@ def audit_run(
     transcript  the folder with `blobs`, `jobs` and `deployment`
     chain, url  where the chain is: the embedded chain's file, or a node; exactly one of them
 
-    Raises Refused if the audit cannot begin: no transcript, no chain, another network.
+    Raises Refused, naming the file, if the audit cannot begin: no transcript, no chain, another network.
     """
-    if not transcript.is_dir():
-        raise Refused(f"{transcript}: no such folder; an audit needs the transcript")
+    if (chain is None) == (url is None):
+        raise Refused("an audit needs the chain: either its file or a node's URL")
+    for place in (transcript, transcript / "blobs"):
+        if not place.is_dir():
+            raise Refused(f"{place}: no such folder; an audit needs the transcript")
+    if chain is not None and not chain.is_file():
+        raise Refused(f"{chain}: no such chain file")
     pointers = _read_pointers(transcript / "jobs")
-    deployment = read_deployment(transcript / "deployment")
-    with ExitStack() as stack:
-        whole = _check_chain_file(chain, on_step) if chain is not None else _unchecked(url)
-        if whole.holds is False:
-            return tuple(Audit(one.label, one.job, (whole,)) for one in pointers)
-        if chain is not None:
-            opened = evm_embedded.read_chain(chain, chain_id=deployment.chain_id)
-            network = read_network(evm_embedded.Node(opened).request, str(chain), deployment, opened.close)
-        elif url is not None:
-            network = read_network(HttpNode(url).request, url, deployment, lambda: None)
-        else:
-            raise Refused("an audit needs the chain: a file or a node's URL")
-        stack.enter_context(network)
-        store = _Reading(FolderStore(transcript / "blobs"))
-        views = [_view(network.chain, one.job) for one in pointers]
+    deployment = _read_deployment(transcript / "deployment", pointers)
+    store = _Reading(FolderStore(transcript / "blobs"))
+    # What costs least comes first: most damage is found before anything is executed.
+    files = _check_files(transcript, store.store, on_step)
+    whole = _unchecked_chain(url) if files.holds is False or chain is None else _check_chain_file(chain, on_step)
+    if files.holds is False or whole.holds is False:
+        return tuple(Audit(one.label, one.job, (files, whole)) for one in pointers)
+    with _open(chain, url, deployment) as network:
+        views = [_view(network.chain, one) for one in pointers]
         audits = [audit_job(one.label, view, store.get, on_step) for one, view in zip(pointers, views, strict=True)]
-        under_way = [view.entry.stage for view in views if view.entry.stage not in (*FINAL, Stage.SETTLING)]
-        folder = _check_folder(store, audits, under_way)
-    return tuple(Audit(one.label, one.job, (whole, *one.checks, folder)) for one in audits)
+    under_way = [view.entry.stage for view in views if view.entry.stage not in (*FINAL, Stage.SETTLING)]
+    folder = _check_folder(store, audits, under_way)
+    return tuple(Audit(one.label, one.job, (files, whole, *one.checks, folder)) for one in audits)
 
 
 # ---------------------------------------------------------------- the chain
@@ -66,8 +68,6 @@ def audit_run(
 def _check_chain_file(path: Path, on_step: OnStep) -> Check:
     """Every byte of the file, and every block executed again."""
     claim, word = _CHAIN_CLAIM, Evidence.RE_EXECUTED
-    if not path.exists():
-        raise Refused(f"{path}: no such chain file")
     on_step(claim)
     try:
         verified = verify_file(path)
@@ -75,22 +75,41 @@ def _check_chain_file(path: Path, on_step: OnStep) -> Check:
             return Check(claim, word, False, str(verified.problems[0]), "nobody")
         again = replay(path)
         if again.problem is not None:
-            return Check(claim, word, False, again.problem, "nobody")
+            return Check(claim, word, False, f"{path}: {again.problem}", "nobody")
     except Error as problem:
         return Check(claim, word, False, str(problem), "nobody")
     return Check(claim, word, True, f"{again.blocks} blocks, {again.transactions} transactions", "nobody")
 
 
-def _unchecked(url: str | None) -> Check:
+def _unchecked_chain(url: str | None) -> Check:
     """A node is asked, not checked: its answers about headers and logs are taken as they come."""
+    if url is None:
+        return Check(_CHAIN_CLAIM, Evidence.NOT_CHECKED, None, "an earlier claim does not hold", "nobody")
     why = f"{url} was asked and believed; ask several nodes, or run one"
     return Check(_CHAIN_CLAIM, Evidence.NOT_CHECKED, None, why, "the node's operator")
 
 
-def _view(chain: GatewayChain, job: JobId) -> ChainView:
+def _open(chain: Path | None, url: str | None, deployment: Deployment) -> Network:
+    """The chain to look at.
+
+    Raises Refused, naming it, if the transcript's contracts are not on it.
+    """
+    if chain is None:
+        assert url is not None
+        return read_network(HttpNode(url).request, url, deployment, lambda: None)
+    opened = evm_embedded.read_chain(chain, chain_id=deployment.chain_id)
+    try:
+        return read_network(evm_embedded.Node(opened).request, str(chain), deployment, opened.close)
+    except BaseException:
+        opened.close()
+        raise
+
+
+def _view(chain: GatewayChain, pointer: Pointer) -> ChainView:
+    job = pointer.job
     entry = chain.job(job)
     if entry is None:
-        raise Refused(f"job {job.hex()}: the transcript is about it and the chain does not know it")
+        raise Refused(f"jobs/{pointer.label}: is about job 0x{job.hex()}, and the chain does not know it")
     enrolments = tuple(chain.enrolments(job))
     datasets = []
     for enrolment in enrolments:
@@ -125,6 +144,23 @@ class _Reading:
         return self.store.get(digest)
 
 
+def _check_files(transcript: Path, store: FolderStore, on_step: OnStep) -> Check:
+    """Nothing but a transcript's files, and each blob with the digest that its name promises."""
+    claim, word = _FILES_CLAIM, Evidence.RE_EXECUTED
+    on_step(claim)
+    try:
+        for path in sorted(transcript.iterdir()):
+            if path.name not in _PARTS and path.suffix != ".part":
+                raise Refused(f"{path}: does not belong in a transcript")
+        blobs = 0
+        for name in store.names():
+            store.get(name)
+            blobs += 1
+    except Refused as problem:
+        return Check(claim, word, False, str(problem), "nobody")
+    return Check(claim, word, True, f"{blobs} blobs", "nobody")
+
+
 def _check_folder(store: _Reading, audits: list[Audit], under_way: list[Stage]) -> Check:
     """What lies in the folder without any job needing it is found here: nothing is hidden beside the truth."""
     claim, word = _FOLDER_CLAIM, Evidence.RE_EXECUTED
@@ -133,26 +169,31 @@ def _check_folder(store: _Reading, audits: list[Audit], under_way: list[Stage]) 
     if under_way:
         why = f"a job is {under_way[0].name.lower()}: rounds may be written down that the chain does not have yet"
         return Check(claim, Evidence.NOT_CHECKED, None, why, "nobody")
-    try:
-        extra = [name for name in store.store.names() if name not in store.seen]
-    except Refused as problem:
-        return Check(claim, word, False, str(problem), "nobody")
+    extra = [name for name in store.store.names() if name not in store.seen]
     if extra:
         return Check(claim, word, False, f"blob {extra[0].hex()} belongs to no round of any job", "nobody")
     return Check(claim, word, True, f"{len(store.seen)} blobs", "nobody")
 
 
 def _read_pointers(folder: Path) -> list[Pointer]:
-    paths = sorted(folder.glob("*")) if folder.is_dir() else []
+    paths = sorted(path for path in folder.glob("*") if path.suffix != ".part") if folder.is_dir() else []
     if not paths:
         raise Refused(f"{folder}: the transcript does not say which job it is about")
     pointers = []
     for path in paths:
         try:
             pointer = canon.unpack(Pointer, path.read_bytes())
-        except Refused as problem:
+        except (Refused, IsADirectoryError) as problem:
             raise Refused(f"{path}: {problem}") from None
         if pointer.label != path.name:
             raise Refused(f"{path}: says that it is about '{pointer.label}'")
         pointers.append(pointer)
     return pointers
+
+
+def _read_deployment(path: Path, pointers: list[Pointer]) -> Deployment:
+    deployment = read_deployment(path)
+    for pointer in pointers:
+        if canon.digest(deployment) != pointer.deployment:
+            raise Refused(f"{path}: is not the deployment that jobs/{pointer.label} names; one of them was altered")
+    return deployment

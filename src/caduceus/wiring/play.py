@@ -240,7 +240,8 @@ class _Stage:
         terms = terms_of(self.spec, self.task.max_rounds, token=token, coordinator=cast[COORDINATOR].account)
         buyer, coordinator = self.buyer(), self.coordinator()
         job = buyer.wallet.job_id(terms)
-        write_whole(self.workspace.pointers / self.label, canon.pack(Pointer(self.label, job)))
+        pointer = Pointer(self.label, job, canon.digest(self.network.deployment))
+        write_whole(self.workspace.pointers / self.label, canon.pack(pointer))
         entry = self.network.chain.job(job)
         if entry is None:
             fund(self.network, treasury, buyer.wallet.account, money.price)
