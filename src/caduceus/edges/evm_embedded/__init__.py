@@ -4,7 +4,8 @@
 JSON-RPC as a node does.
 """
 
+from caduceus.edges.evm_embedded import curves  # isort: skip  (before anything imports py-evm)
 from caduceus.edges.evm_embedded.chain import Chain, create, open_chain, read_chain
 from caduceus.edges.evm_embedded.rpc import Node
 
-__all__ = ["Chain", "Node", "create", "open_chain", "read_chain"]
+__all__ = ["Chain", "Node", "create", "curves", "open_chain", "read_chain"]
