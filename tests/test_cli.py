@@ -358,6 +358,15 @@ def test_a_chain_from_another_network_is_refused_by_name(small, copied, tmp_path
     assert fingerprint(copied) == before
 
 
+def test_a_run_does_not_go_on_over_a_chain_from_another_network(small_run, small, copied, tmp_path):
+    assert run(small, tmp_path / "other", "--no-report").exit_code == 0
+    shutil.copy(tmp_path / "other" / "chain" / "chain.sqlite", copied / "chain" / "chain.sqlite")
+    shutil.copy(tmp_path / "other" / "chain" / "chain.sqlite.seal", copied / "chain" / "chain.sqlite.seal")
+    before = fingerprint(copied)
+    assert f"{copied / 'chain' / 'chain.sqlite'}: another network's" in the_line(run(small_run[0], copied))
+    assert fingerprint(copied) == before
+
+
 def test_a_missing_blob_is_named_and_the_transcript_left_alone(copied):
     blobs = sorted(path for path in (copied / "transcript" / "blobs").rglob("*") if path.is_file())
     gone = blobs[len(blobs) // 2]

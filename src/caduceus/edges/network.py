@@ -84,6 +84,8 @@ def open_embedded(path: Path, deployment: Path, treasury: bytes, accounts: Mappi
     """
     clock = lambda: int(time.time())  # noqa: E731
     if path.exists():
+        if deployment.exists():
+            _look_first(path, deployment)
         chain = evm_embedded.open_chain(path, clock=clock, chain_id=EMBEDDED_CHAIN_ID)
     else:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -97,6 +99,15 @@ def open_embedded(path: Path, deployment: Path, treasury: bytes, accounts: Mappi
     except BaseException:
         chain.close()
         raise
+
+
+def _look_first(path: Path, deployment: Path) -> None:
+    """Refuse another network's file before it is opened for writing, which alone would change bytes of it."""
+    seen = evm_embedded.read_chain(path, chain_id=EMBEDDED_CHAIN_ID)
+    try:
+        _check(Node(evm_embedded.Node(seen).request), read_deployment(deployment), str(path))
+    finally:
+        seen.close()
 
 
 def embedded_name(chain_id: int) -> str:
