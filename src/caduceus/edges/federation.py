@@ -165,7 +165,7 @@ def locate(data: str, data_root: Path | None) -> Path:
     if data_root is None:
         given = os.environ.get(DATA_ROOT)
         if not given:
-            raise Refused(f"'{data}' lies under a data root, and none is given; set {DATA_ROOT} to that folder")
+            raise Refused(f"'{data}' lies under a data root, and none is given; set {DATA_ROOT} or pass --data")
         data_root = Path(given)
     if not data_root.is_dir():
         raise Refused(f"{data_root}: no such folder; the data root ({DATA_ROOT}) must be one")
