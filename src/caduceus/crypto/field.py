@@ -20,6 +20,8 @@ Elements = npt.NDArray[np.uint64]
 
 _P = np.uint64(P)
 _MOST_TERMS = 1 << 20
+_AT_ONCE = 1 << 18
+"""Multiplications in one product of floats; from here on OpenBLAS wakes threads, which wait longer than they work."""
 
 
 def multiply(one: Elements, other: Elements) -> Elements:
@@ -57,13 +59,18 @@ def matmul(one: Elements, other: Elements) -> Elements:
 
     Raises Misuse if k is larger.
     """
-    if one.shape[1] > _MOST_TERMS:
-        raise Misuse(f"field: a product over {one.shape[1]} terms may be inexact")
-    low, high = _halves(one)
+    terms = one.shape[1]
+    if terms > _MOST_TERMS:
+        raise Misuse(f"field: a product over {terms} terms may be inexact")
+    rows = max(1, _AT_ONCE // max(1, terms * other.shape[1]))
     other_low, other_high = _halves(other)
-    bottom, middle, top = low @ other_low, low @ other_high + high @ other_low, high @ other_high
-    parts = [part.astype(np.uint64) % _P for part in (bottom, middle, top)]
-    return np.asarray((parts[0] + (parts[1] << np.uint64(16)) + (parts[2] << np.uint64(1))) % _P)
+    result = np.empty((len(one), other.shape[1]), np.uint64)
+    for start in range(0, len(one), rows):
+        low, high = _halves(one[start : start + rows])
+        bottom, middle, top = low @ other_low, low @ other_high + high @ other_low, high @ other_high
+        parts = [part.astype(np.uint64) % _P for part in (bottom, middle, top)]
+        result[start : start + rows] = (parts[0] + (parts[1] << np.uint64(16)) + (parts[2] << np.uint64(1))) % _P
+    return result
 
 
 @lru_cache(maxsize=16)  # a function of public sizes, the same for every site and round
