@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from caduceus import canon
 from caduceus.data.card import Card
@@ -12,6 +13,8 @@ from caduceus.market.settlement import Settlement, settle
 from caduceus.market.specification import JobSpec
 from caduceus.ports import Chain, Enrolment, JobEntry, Store, Wallet
 from caduceus.protocol.round_record import RoundRecord, participation, read_record
+
+_CARDS_REMEMBERED = 1024
 
 
 def settlement_of(
@@ -41,7 +44,12 @@ def card_of(dataset: Digest, chain: Chain, store: Store) -> Card:
     registered = chain.dataset(dataset)
     if registered is None:
         raise Refused(f"no data set {dataset.hex()} on the chain")
-    return canon.unpack(Card, store.get(registered.card))
+    return _read_card(store.get(registered.card))
+
+
+@lru_cache(maxsize=_CARDS_REMEMBERED)  # public bytes in, public value out: every party reads every card
+def _read_card(card: bytes) -> Card:
+    return canon.unpack(Card, card)
 
 
 def pull(wallet: Wallet, settlement: Settlement | None, entry: JobEntry) -> None:
