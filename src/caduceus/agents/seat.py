@@ -15,6 +15,7 @@ from typing import TypeVar, final
 from caduceus import canon
 from caduceus.agents.payment import settlement_of
 from caduceus.crypto import sign
+from caduceus.crypto.agree import Agreement
 from caduceus.crypto.entropy import Entropy
 from caduceus.crypto.sign import Signer
 from caduceus.errors import PeerFault, Refused
@@ -82,6 +83,7 @@ class SeatedSite:
         self._chain, self._store, self._journal = chain, store, journal
         self._secrets, self._spec, self._task, self._site = secrets, spec, task, site
         self._enrolments = tuple(chain.enrolments(job))
+        self._agreement = Agreement(secrets.agreement)  # remembers what it agreed on with whom, for the whole job
         self._client: Client | None = None
 
     def react(self, body: bytes) -> Sequence[bytes]:
@@ -129,7 +131,7 @@ class SeatedSite:
             self._seat,
             vector,
             signer=self._secrets.signer,
-            agreement=self._secrets.agreement,
+            agreement=self._agreement,
             entropy=self._secrets.entropy,
             remember=lambda what, digest: self._remember(session, what, digest),
         )
