@@ -155,6 +155,9 @@ CRAFTED = [
     (Phase.SHARE, "not three per site", altered_shares(SIGNER, digests=lambda old: old[:-1].copy())),
     (Phase.SHARE, "not three per site", altered_shares(SIGNER, digests=lambda old: old.astype("<u4"))),
     (Phase.SHARE, "parcels that are not one", altered_shares(SIGNER, parcels=lambda old: old[:-1].copy())),
+    (Phase.SHARE, "parcels that are not one", altered_shares(SIGNER, parcels=lambda old: old.astype("<u4"))),
+    (Phase.SHARE, "sent no parcels", altered_shares(SIGNER, parcels=lambda old: old[:0].copy())),
+    (Phase.SHARE, "not those of its signed header", altered_shares(SIGNER, parcels=lambda old: old[::-1].copy())),
     (
         Phase.UPLOAD,
         "5 of 64 bits were due",

@@ -167,7 +167,7 @@ class Server:
                 return [self._replies[seat]]
             case Phase.CONSENT:
                 self._reader.consent(data, seat, self._roster, self._dealing, self.survivors)
-            case Phase.OPEN:
+            case _:
                 opening = self._reader.opening(data, seat)
                 check_opening(opening, self._dealt, self._positions[seat], frozenset(self.survivors))
                 self._openings[seat] = opening
