@@ -352,6 +352,11 @@ def test_what_another_csv_writer_wrote_is_read_back(tmp_path: Path, rows: list[t
     assert table.labels["id"].tolist() == [str(i) for i in range(len(rows))]
 
 
+def test_rows_that_end_with_a_lone_carriage_return_are_refused(tmp_path: Path):
+    assert "the first row cannot be read" in refusal(tmp_path, GOOD.replace("\n", "\r"))
+    assert read(tmp_path, GOOD.replace("\n", "\r\n")).rows == 4
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
 @given(data=st.data())
 def test_a_damaged_file_is_read_or_refused_and_nothing_else_happens(tmp_path: Path, data: st.DataObject):

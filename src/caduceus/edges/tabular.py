@@ -104,8 +104,7 @@ def _csv_columns(data: bytes, schema: SchemaFile, where: str) -> Mapping[_Place,
     head = data.split(b"\n", layout.skip + 1)[layout.skip :]
     if not head or not head[0].strip():
         raise Refused(f"{where}: the file ends before its first row, or its first row is blank")
-    first = next(csv.reader([_decode(head[0], where).strip("\r")], delimiter=layout.delimiter))
-    fields = [field.strip() for field in first]
+    fields = _first_row(_decode(head[0], where), layout.delimiter, where)
     if layout.header:
         _check_names(fields, schema, where)
         names, skip = fields, layout.skip + 1
@@ -116,6 +115,15 @@ def _csv_columns(data: bytes, schema: SchemaFile, where: str) -> Mapping[_Place,
         names, skip = [str(i) for i in range(len(fields))], layout.skip
     table = _parse(data, names, skip, layout.delimiter, where)
     return {(name if layout.header else int(name)): table[name] for name in names}
+
+
+def _first_row(line: str, delimiter: str, where: str) -> list[str]:
+    try:
+        return [field.strip() for field in next(csv.reader([line.strip("\r")], delimiter=delimiter))]
+    except (csv.Error, StopIteration):
+        raise Refused(
+            f"{where}: the first row cannot be read; rows end with a line feed, alone or after a carriage return"
+        ) from None
 
 
 def _check_names(found: Sequence[str], schema: SchemaFile, where: str) -> None:
