@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from caduceus.crypto import keystream, merkle, shamir, sign
+from caduceus.crypto.agree import Agreement, is_sound
 from caduceus.errors import Misuse
 from caduceus.protocol import encoding
 
@@ -29,7 +30,7 @@ def generator():
     return module
 
 
-@pytest.mark.parametrize("name", ["merkle", "eip712", "shamir", "keystream", "encoding"])
+@pytest.mark.parametrize("name", ["merkle", "eip712", "agree", "shamir", "keystream", "encoding"])
 def test_the_files_hold_what_their_generator_writes(name):
     assert (FOLDER / f"{name}.json").read_text() == generator().text(name)
 
@@ -86,6 +87,23 @@ def test_an_eip712_vector_has_its_domain_digest_and_signature(case):
 def test_a_bad_eip712_vector_is_nobodys_signature(case):
     address, digest, signature = (bytes.fromhex(case[field]) for field in ("address", "digest", "signature"))
     assert not sign.verify(address, digest, signature)
+
+
+# ---------------------------------------------------------------- agreement
+
+
+@pytest.mark.parametrize("case", cases("agree"))
+def test_an_agreement_vector_has_its_public_key_and_its_key(case):
+    ours = Agreement(bytes.fromhex(case["private"]))
+    assert ours.public.hex() == case["public"]
+    peer, context = bytes.fromhex(case["peer"]), bytes.fromhex(case["context"])
+    assert is_sound(peer)
+    assert ours.key(peer, purpose=case["purpose"], context=context).hex() == case["key"]
+
+
+@pytest.mark.parametrize("case", cases("agree", "bad"), ids=reasons)
+def test_a_bad_agreement_vector_is_no_public_key(case):
+    assert not is_sound(bytes.fromhex(case["point"]))
 
 
 # ---------------------------------------------------------------- Shamir
