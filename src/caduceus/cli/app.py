@@ -74,8 +74,8 @@ def demo(
     caduceus demo --example heart --data ~/data --out runs/heart
 
     Writes into DIR: chain/ (every block), transcript/ (what an auditor needs),
-    parties/ (keys and private memory), report.html. Calling it again goes on
-    where it stopped. Ends with 0 only if the audit passes.
+    parties/ (keys and private memory), models/ (what the buyer gets), report.html.
+    Calling it again goes on where it stopped. Ends with 0 only if the audit passes.
     """
     from caduceus.cli import running
 

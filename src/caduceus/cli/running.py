@@ -58,13 +58,23 @@ def _play_and_tell(workspace: Workspace, orders: Sequence[Order], *, report: boo
         rows = {label: one.sites for label, one in played.items()}
         facts = _tell(workspace, workspace.report, audits, orders[0].url, orders[0].data_root, rows, screen)
     _show(facts, audits, workspace.report)
+    _say_models(workspace, played)
     _end(audits)
+
+
+def _say_models(workspace: Workspace, played: Mapping[str, Played]) -> None:
+    console = Console(highlight=False)
+    for label in played:
+        path = workspace.models / f"{label}.json"
+        if path.exists():
+            console.print(f"Model: {path}", soft_wrap=True)
 
 
 def _say_where(workspace: Workspace, played: Mapping[str, Played]) -> None:
     console = Console(highlight=False)
     for label, one in played.items():
         console.print(f"{label}: job 0x{one.job.hex()} on the {one.network_name}", soft_wrap=True)
+    _say_models(workspace, played)
     console.print(f"Not audited; `caduceus audit {workspace.root}` does that.", soft_wrap=True)
 
 

@@ -19,6 +19,7 @@ class Workspace:
     orders/       what was asked for, so that the run can be told about later; no secrets
     times/        how long each job has taken
     parties/      one folder per party: keys, journal, and at sites salts and what the site knows of its own quality
+    models/       what the buyer takes away, as JSON
     report.html   for people
     """
 
@@ -53,6 +54,11 @@ class Workspace:
     def times(self) -> Path:
         """The folder that says how long each job has taken."""
         return self.root / "times"
+
+    @property
+    def models(self) -> Path:
+        """The folder of the models that buyers take away, as JSON."""
+        return self.root / "models"
 
     @property
     def report(self) -> Path:

@@ -30,6 +30,7 @@ from caduceus.edges.tabular import load_schema, read_text
 from caduceus.edges.workspace import Workspace, write_whole
 from caduceus.errors import Error, Refused
 from caduceus.kinds import Address, JobId, Stage
+from caduceus.learn.model_file import model_json
 from caduceus.learn.program import Program, build_task
 from caduceus.learn.rows import SiteData
 from caduceus.learn.state import State
@@ -106,6 +107,7 @@ def play(workspace: Workspace, order: Order, watch: Watch) -> Played:
         stage.enrol(job)
         state = stage.train(job)
         stage.end(job)
+        stage.hand_over(job, state)
         return stage.result(job, state, began)
 
 
@@ -333,6 +335,12 @@ class _Stage:
         self.watch.step(COORDINATOR)
         self.buyer().collect(job)
         self.watch.step(BUYER)
+
+    def hand_over(self, job: JobId, state: State) -> None:
+        """The buyer takes the model, if the job has come to one."""
+        if self.task.finished(state):
+            text = model_json(self.task, state, job)
+            write_whole(self.workspace.models / f"{self.label}.json", text.encode())
 
     def result(self, job: JobId, state: State, began: float) -> Played:
         """What the run has led to; a process that only found the job done adds nothing to its times."""
