@@ -28,14 +28,29 @@ from caduceus.ports import Chain, Journal, Store
 from caduceus.protocol.encoding import encode
 from caduceus.protocol.envelope import kind_of, read_signed, sign_record
 from caduceus.protocol.job_messages import Accord, Call, Offer
+from caduceus.protocol.round_record import RoundRecord
 from caduceus.protocol.secagg_client import Client, Step
+from caduceus.protocol.secagg_messages import Receipt, survivors_digest
 from caduceus.protocol.secagg_session import Session
 from caduceus.protocol.session_for import session_for
 
 M = TypeVar("M", Call, Offer)
 
 COORDINATOR = "the coordinator"
+_DIGEST_BYTES = 32
 _CALL, _OFFER = canon.tag_of(Call), canon.tag_of(Offer)
+
+
+def receipts(journal: Journal, job: JobId) -> tuple[tuple[int, Receipt], ...]:
+    """The receipts for uploads that a site holds, by round."""
+    prefix = f"{job.hex()}/receipt/"
+    return tuple(
+        (int(key.removeprefix(prefix)), canon.unpack(Receipt, journal.get(key) or b"")) for key in journal.keys(prefix)
+    )
+
+
+def _receipt(job: JobId, round: int) -> str:
+    return f"{job.hex()}/receipt/{round:05}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +156,14 @@ class SeatedSite:
         if what == "survivors":
             # Two sums over almost the same sites, from the same state, would differ by single updates.
             self._journal.put_once(f"{self._job.hex()}/state/{session.state.hex()}/survivors", digest)
-        self._journal.put_once(f"{self._job.hex()}/round/{session.round:05}/{what}", digest)
+        # A session names its state by digest only; the settlement's check asks which one it was.
+        value = digest + session.state if what == "session" else digest
+        self._journal.put_once(f"{self._job.hex()}/round/{session.round:05}/{what}", value)
 
     def _keep_receipt(self, client: Client) -> None:
         """The receipt proves on the chain that an upload was taken, should the round leave it out."""
         if client.step is Step.UPLOADED and client.receipt is not None:
-            receipt = client.receipt
-            self._journal.put_once(f"{self._job.hex()}/receipt/{client.round:05}", canon.pack(receipt))
+            self._journal.put_once(_receipt(self._job, client.round), canon.pack(client.receipt))
 
     # ------------------------------------------------------------ settlement
 
@@ -158,13 +174,35 @@ class SeatedSite:
             raise Refused("the job is not in training any more; its settlement is not signed again")
         settled, records = settlement_of(entry, self._spec, self._enrolments, self._chain, self._store)
         for record in records:
-            signed = self._journal.get(f"{self._job.hex()}/round/{record.round:05}/survivors")
-            if (self._seat in record.survivors) != (signed is not None) and not record.failure:
-                raise PeerFault(COORDINATOR, f"anchored round {record.round} with another part of this site in it")
+            self._check_own_part(record)
         struct = sign.Settlement(self._job, entry.head, settled.root, settled.payout)
         signature = self._secrets.signer.sign(sign.digest(self._chain.domain, struct))
         accord = Accord(self._job, entry.head, settled.root, settled.payout, signature)
         return sign_record(self._secrets.signer, self._chain.domain, accord)
+
+    def _check_own_part(self, record: RoundRecord) -> None:
+        """Compare a round as it was anchored with what this site remembers of it.
+
+        A site that fell silent on the way is still in the sum if its upload was, and out of it if not: both are
+        fine. What it trained from, what it agreed to and what it has a receipt for must be as anchored.
+
+        Raises PeerFault if the round is not the one that this site took part in.
+        """
+        took, agreed = self._recall(record.round, "session"), self._recall(record.round, "survivors")
+        if took is not None and took[_DIGEST_BYTES:] != record.before:
+            raise PeerFault(COORDINATOR, f"called to round {record.round} with another state than it anchored")
+        if record.failure:
+            return
+        is_in = self._seat in record.survivors
+        if is_in and self._recall(record.round, "upload") is None:
+            raise PeerFault(COORDINATOR, f"counts this site in round {record.round}, to which it sent nothing")
+        if agreed is not None and agreed != survivors_digest(record.survivors):
+            raise PeerFault(COORDINATOR, f"anchored round {record.round} with other survivors than it showed")
+        if not is_in and self._journal.get(_receipt(self._job, record.round)) is not None:
+            raise PeerFault(COORDINATOR, f"left out of round {record.round} an upload that it gave a receipt for")
+
+    def _recall(self, round: int, what: str) -> bytes | None:
+        return self._journal.get(f"{self._job.hex()}/round/{round:05}/{what}")
 
     def _read(self, kind: type[M], body: bytes) -> M:
         signer = self._entry.coordinator_signer

@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from caduceus import canon
+from caduceus.crypto import merkle
 from caduceus.data.card import ROWS_STEP, Card
 from caduceus.errors import Refused
 from caduceus.kinds import Digest, JobId
 from caduceus.market.ledger import Anchor, Enrolment
 from caduceus.market.settlement import Participation
+from caduceus.protocol.envelope import Signed
+from caduceus.protocol.secagg_messages import upload_leaf_data
 
 Fetch = Callable[[Digest], bytes]
 """Gives a public blob by its digest; raises Refused if it is missing or altered."""
+
+LeavesOf = Callable[[Anchor], Sequence[Digest] | None]
+"""Gives the leaves of an anchored round by seat; None if what is public does not give its root."""
 
 
 @canon.record("round/record/1")
@@ -48,6 +54,24 @@ def read_record(anchor: Anchor, job: JobId, fetch: Fetch) -> RoundRecord:
     if (record.job, record.round, record.after) != (job, anchor.round, anchor.model):
         raise Refused(f"round {anchor.round}: its record is about another job, round or model than its anchor")
     return record
+
+
+def shown_leaves(anchor: Anchor, job: JobId, fetch: Fetch) -> tuple[Digest, ...] | None:
+    """The leaves of a round's tree by seat, from the public uploads; None if they do not give the anchored root."""
+    try:
+        record = read_record(anchor, job, fetch)
+        leaves = tuple(
+            merkle.EMPTY if digest is None else _leaf(record, seat, canon.unpack(Signed, fetch(digest)))
+            for seat, digest in enumerate(record.uploads)
+        )
+    except Refused:
+        return None
+    return leaves if merkle.root(leaves) == anchor.root else None
+
+
+def _leaf(record: RoundRecord, seat: int, upload: Signed) -> Digest:
+    body = canon.digest_bytes(upload.body)
+    return merkle.leaf(upload_leaf_data(record.job, record.round, seat, body, upload.signature))
 
 
 def participation(
