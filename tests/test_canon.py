@@ -99,3 +99,29 @@ def test_an_array_that_lies_about_its_shape_is_refused():
     honest[4][1] = [2**40, 2**40]
     with pytest.raises(Refused, match="does not fit"):
         canon.unpack(Whole, cbor2.dumps(honest, canonical=True))
+
+
+@pytest.mark.parametrize("shape", [[0, 2**70], [0, 2**40, 2**40], [2**63, 0], [0] * 9])
+def test_an_empty_array_of_a_shape_that_nothing_can_hold_is_refused(shape):
+    held = Whole(Digest(b"d" * 32), (), (1, "x"), np.zeros((0, 3), np.uint32), None, Stage.OPEN, True, 0.5)
+    assert canon.unpack(Whole, canon.pack(held)).vector.shape == (0, 3)
+    tree = cbor2.loads(canon.pack(held))
+    tree[4][1] = shape
+    with pytest.raises(Refused, match="does not fit"):
+        canon.unpack(Whole, cbor2.dumps(tree, canonical=True))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x83\x6btest/leaf/1\xd8\x1c\x61a\x01",  # marks a value for sharing
+        b"\x83\x6btest/leaf/1\xd8\x1d\x00\x01",  # refers to one
+        b"\xd9\x01\x00\x83\x6btest/leaf/1\x61a\x01",  # opens a table of strings
+        b"\x83\x6btest/leaf/1\xd8\x19\x00\x01",  # refers to one of them
+        b"\x9f\x6btest/leaf/1\x61a\x01\xff",  # a list without a length
+    ],
+)
+def test_references_by_which_a_few_bytes_could_stand_for_many_are_refused_unread(data):
+    assert canon.unpack(Leaf, b"\x83\x6btest/leaf/1\x61a\x01") == Leaf("a", 1)
+    with pytest.raises(Refused, match="not readable"):
+        canon.unpack(Leaf, data)
