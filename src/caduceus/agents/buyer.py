@@ -48,6 +48,15 @@ class Buyer:
         if entry is not None and entry.stage in FINAL and self.chain.credit(entry.token, self.wallet.account) > 0:
             self.wallet.withdraw(entry.token)
 
+    def reclaim(self, job: JobId) -> None:
+        """End a job whose stage has run out, so that everybody can pull what they put in; anyone may.
+
+        Raises Refused with the contract's reason if the stage has not run out.
+        """
+        entry = self.chain.job(job)
+        if entry is not None and Stage.OPEN <= entry.stage <= Stage.TRAINING:
+            self.wallet.expire(job)
+
     def abandon(self, job: JobId) -> None:
         """Take the money out of a job that nobody has accepted."""
         entry = self.chain.job(job)

@@ -17,7 +17,7 @@ from caduceus.agents.payment import pull, settlement_of
 from caduceus.crypto import sign
 from caduceus.crypto.sign import Signer
 from caduceus.errors import PeerFault, Refused
-from caduceus.kinds import Address, Digest, JobId, Role, Seat, Stage
+from caduceus.kinds import Address, Digest, JobId, Role, Seat, Stage, Tokens
 from caduceus.learn.state import State
 from caduceus.learn.task import Task
 from caduceus.market.job import FINAL
@@ -78,9 +78,10 @@ class Coordinator:
     def train(
         self, job: JobId, spec: JobSpec, task: Task, channel: Channel, *, on_round: OnRound, on_sent: OnSent
     ) -> State:
-        """Run the rounds that are left, anchoring each while the next one trains; returns the last state.
+        """Run the rounds that are left, anchoring each while the next one trains.
 
-        Raises Refused if more rounds failed than the job allows for.
+        returns  the last state: not a finished one if more rounds failed than the job allows for. Then the job
+                 cannot be settled, and everybody gets their money back once its time has run out
         """
         entry = self._entry(job)
         enrolments = tuple(self.chain.enrolments(job))
@@ -91,7 +92,7 @@ class Coordinator:
             number = len(anchors)
             while not task.finished(state):
                 if failures > spec.spare_rounds:
-                    raise Refused(f"{failures} rounds failed and the job allows for {spec.spare_rounds}: it gives up")
+                    break
                 session = self._session(entry, number, enrolments, task, state)
                 done = self._round(session, state, task, channel, enrolments, spec.deadlines.exchange)
                 anchor = self._keep(done)
@@ -250,7 +251,9 @@ class Coordinator:
         entry = self._entry(job)
         if entry.stage in FINAL:
             if not any(claim.account == self.wallet.account for claim in self.chain.claims(job)):
-                pull(self.wallet, settlement if entry.stage is Stage.COMPLETED else None, entry)
+                bonded = entry.stage is not Stage.REJECTED and any(entry.coordinator_signer)
+                deposit = entry.bond if bonded else Tokens(0)
+                pull(self.wallet, settlement if entry.stage is Stage.COMPLETED else None, entry, deposit)
             if self.chain.credit(entry.token, self.wallet.account):
                 self.wallet.withdraw(entry.token)
 

@@ -52,12 +52,17 @@ def _read_card(card: bytes) -> Card:
     return canon.unpack(Card, card)
 
 
-def pull(wallet: Wallet, settlement: Settlement | None, entry: JobEntry) -> None:
-    """Claim what a settlement gives this account together with its deposit; without one, the deposit alone."""
+def pull(wallet: Wallet, settlement: Settlement | None, entry: JobEntry, deposit: Tokens) -> None:
+    """Claim what a settlement gives this account together with its deposit; nothing is sent if nothing is due.
+
+    settlement  None if the job ended without one: then the deposit alone
+    deposit     what the job still holds of this account's own money
+    """
     if settlement is not None:
         index = settlement.accounts.index(wallet.account)
         amount = settlement.amounts[index]
         if amount:
             wallet.claim(entry.id, amount, index, settlement.tree().proof(index))
             return
-    wallet.claim(entry.id, Tokens(0), 0, ())
+    if deposit:
+        wallet.claim(entry.id, Tokens(0), 0, ())

@@ -99,6 +99,6 @@ class Steward:
             return
         account = self.wallet.account
         if not any(claim.account == account for claim in self.chain.claims(job)):
-            pull(self.wallet, settlement if entry.stage is Stage.COMPLETED else None, entry)
+            pull(self.wallet, settlement if entry.stage is Stage.COMPLETED else None, entry, entry.stake)
         if self.chain.credit(entry.token, account):
             self.wallet.withdraw(entry.token)

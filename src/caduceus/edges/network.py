@@ -48,6 +48,10 @@ class Network:
         account = Account(self.node, Signer(key), estimate=not self.is_ours)
         return GatewayWallet(account, self.chain, self.deployment)
 
+    def now(self) -> int:
+        """Unix seconds: the chain's, or the machine's if the chain has not had a block for a while."""
+        return max(self.chain.now(), int(time.time()))
+
     def pass_time(self, until: int) -> int:
         """Move the chain's clock past a moment, where it is ours to move; returns by how many seconds.
 

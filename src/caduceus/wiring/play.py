@@ -10,12 +10,14 @@ import secrets
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
 from caduceus import canon
 from caduceus.agents.buyer import Buyer
 from caduceus.agents.coordinator import Coordinator
+from caduceus.agents.dispute import answer, complain, uphold
 from caduceus.agents.payment import settlement_of
 from caduceus.agents.seat import SeatedSite
 from caduceus.data.policy import Terms, TermsFile, judge, read_terms_file
@@ -34,11 +36,12 @@ from caduceus.learn.model_file import model_json
 from caduceus.learn.program import Program, build_task
 from caduceus.learn.rows import SiteData
 from caduceus.learn.state import State
+from caduceus.market.job import FINAL
 from caduceus.market.specification import NONCE_BYTES, JobSpec, read_job_file, specify
 from caduceus.market.terms import ask_of, terms_of
-from caduceus.ports import Anchor, Sent
+from caduceus.ports import Anchor, JobEntry, Sent
 from caduceus.protocol.pointer import Pointer
-from caduceus.protocol.round_record import RoundRecord
+from caduceus.protocol.round_record import RoundRecord, shown_leaves
 from caduceus.protocol.secagg_session import Session
 from caduceus.wiring.parties import BUYER, COORDINATOR, TREASURY, Cast, Site, fund, gather, open_site
 from caduceus.wiring.remembered import Memory, Named, Remembered, Times, without_secrets
@@ -98,7 +101,9 @@ class Played:
 def play(workspace: Workspace, order: Order, watch: Watch) -> Played:
     """Play a job from wherever it stands to its end; calling it again on an ended job changes nothing.
 
-    Raises Refused, naming file and field, if an input is bad; nothing is on the chain then.
+    Raises Refused, naming file and field, if an input is bad: nothing is on the chain then. Also if the job ends
+    without a completed settlement (its time ran out, too few sites, too many failed rounds, an upheld complaint):
+    then everybody has been given back what was theirs, and the message says why.
     """
     began = SystemClock().monotonic()
     with ExitStack() as stack:
@@ -106,7 +111,7 @@ def play(workspace: Workspace, order: Order, watch: Watch) -> Played:
         job = stage.post()
         stage.enrol(job)
         state = stage.train(job)
-        stage.end(job)
+        stage.end(job, state)
         stage.hand_over(job, state)
         return stage.result(job, state, began)
 
@@ -252,6 +257,8 @@ class _Stage:
             self.watch.step("members registered")
         buyer.post(self.spec, terms)
         self.watch.step("price locked")
+        if self._is_overdue(job):
+            return job
         if entry is None or entry.stage is Stage.FUNDED:
             fund(self.network, treasury, coordinator.wallet.account, money.bond)
             coordinator.accept(job)
@@ -263,17 +270,27 @@ class _Stage:
         self.watch.begin("Enrolling sites", len(self.sites))
         treasury = self.network.wallet(self.cast[TREASURY].ring.account)
         entry = self.network.chain.job(job)
-        if entry is None or entry.stage is not Stage.ENROLLING:
+        if entry is None or entry.stage is not Stage.ENROLLING or self._is_overdue(job):
             return
         seated = {enrolment.site for enrolment in self.network.chain.enrolments(job)}
         for name, site in self.sites.items():
             if site.party.account not in seated:
                 site.steward.join(site.party.secrets.signer.address, site.party.agreement_key)
                 dataset = site.steward.publish()
+                verdict = site.steward.consider(entry)
+                if not verdict.allowed:
+                    self.watch.fault(name, Refused(f"its terms do not allow the job: {'; '.join(verdict.reasons)}"))
+                    continue
                 fund(self.network, treasury, site.party.account, entry.stake)
                 site.steward.enrol(job, dataset)
             self.watch.step(name)
-        self.coordinator().start(job)
+        if len(self.network.chain.enrolments(job)) >= entry.min_sites:
+            self.coordinator().start(job)
+
+    def _is_overdue(self, job: JobId) -> bool:
+        """Whether the job's stage ran out before the job was done: nothing but a refund is left of it."""
+        entry = self.network.chain.job(job)
+        return entry is not None and entry.stage <= Stage.TRAINING and self.network.now() > entry.deadline
 
     def train(self, job: JobId) -> State:
         """The rounds, and the signatures on the settlement."""
@@ -282,7 +299,7 @@ class _Stage:
         began = clock.monotonic()
         coordinator = self.coordinator()
         entry = self.network.chain.job(job)
-        if entry is not None and entry.stage not in (Stage.TRAINING, Stage.SETTLING):
+        if entry is None or entry.stage not in (Stage.TRAINING, Stage.SETTLING) or self._is_overdue(job):
             return coordinator.last_state(job, self.task)
         names = {site.party.account: name for name, site in self.sites.items()}
         with Loopback(self._seated(job), on_fault=lambda who, what: self.watch.fault(names[who], what)) as channel:
@@ -291,7 +308,8 @@ class _Stage:
             )
             self.training = clock.monotonic() - began
             self.watch.begin("Settling", 0)
-            coordinator.settle(job, self.spec, channel)
+            if self.task.finished(state):
+                coordinator.settle(job, self.spec, channel)
         return state
 
     def _seated(self, job: JobId) -> dict[Address, SeatedSite]:
@@ -315,26 +333,54 @@ class _Stage:
     def _note_sent(self, sent: Sent, anchors: Sequence[Anchor]) -> None:
         """Anchoring is silent here: the rounds are what people look at."""
 
-    def end(self, job: JobId) -> None:
-        """Wait until nobody can dispute the settlement, then everybody pulls what is theirs."""
-        chain, coordinator = self.network.chain, self.coordinator()
-        entry = chain.job(job)
-        assert entry is not None
+    def end(self, job: JobId, state: State) -> None:
+        """See the job to one of its ends, then everybody pulls what is theirs.
+
+        Raises Refused if it was not completed.
+        """
         self.watch.begin("Paying", len(self.sites) + 2)
-        if entry.stage is Stage.SETTLING:
-            self.network.pass_time(entry.deadline)
-            coordinator.complete(job)
-            entry = chain.job(job)
-            assert entry is not None
-        enrolments = tuple(chain.enrolments(job))
-        settled, _ = settlement_of(entry, self.spec, enrolments, chain, self.store)
+        entry = self._ended(job)
+        settled = None
+        if entry.stage is Stage.COMPLETED:
+            enrolments = tuple(self.network.chain.enrolments(job))
+            settled, _ = settlement_of(entry, self.spec, enrolments, self.network.chain, self.store)
         for name, site in self.sites.items():
             site.steward.collect(job, settled)
             self.watch.step(name)
-        coordinator.collect(job, settled)
+        self.coordinator().collect(job, settled)
         self.watch.step(COORDINATOR)
         self.buyer().collect(job)
         self.watch.step(BUYER)
+        if entry.stage is not Stage.COMPLETED:
+            raise Refused(
+                f"the job ended {entry.stage.name.lower()}, with {entry.sites} sites, {entry.rounds} rounds and its "
+                f"learning {'done' if self.task.finished(state) else 'not done'}; price and deposits have gone back"
+            )
+
+    def _ended(self, job: JobId) -> JobEntry:
+        """Wait for what can still happen to the job, and let it happen."""
+        chain, coordinator, buyer = self.network.chain, self.coordinator(), self.buyer()
+        entry = self._entry(job)
+        if entry.stage is Stage.SETTLING:
+            leaves_of = cache(lambda anchor: shown_leaves(anchor, job, self.store.get))
+            for site in self.sites.values():
+                complain(job, chain, site.steward.wallet, site.journal, leaves_of)
+            answer(job, chain, coordinator.wallet, leaves_of)
+            waiting = chain.omissions(job)
+            self.network.pass_time(max([entry.deadline, *(omission.deadline for omission in waiting)]))
+            if waiting:
+                uphold(job, chain, buyer.wallet)
+            else:
+                coordinator.complete(job)
+        elif entry.stage not in FINAL:
+            self.network.pass_time(entry.deadline)
+            buyer.reclaim(job)
+        return self._entry(job)
+
+    def _entry(self, job: JobId) -> JobEntry:
+        entry = self.network.chain.job(job)
+        assert entry is not None
+        return entry
 
     def hand_over(self, job: JobId, state: State) -> None:
         """The buyer takes the model, if the job has come to one."""

@@ -1,0 +1,58 @@
+"""Uploads that were left out of rounds: complaints, answers, and what comes of a complaint that nobody answers.
+
+A site holds the coordinator's signed receipt for every upload that was taken in. If a round on the chain leaves
+one out, the site shows the receipt there; the coordinator shows the leaf in its place, or the job is rejected:
+the buyer has the price back, the sites their stakes, and the complaining site the coordinator's bond.
+"""
+
+from __future__ import annotations
+
+from caduceus.agents.seat import receipts
+from caduceus.crypto.merkle import Tree
+from caduceus.kinds import JobId, Stage
+from caduceus.ports import Chain, Journal, Wallet
+from caduceus.protocol.round_record import LeavesOf
+
+
+def complain(job: JobId, chain: Chain, wallet: Wallet, journal: Journal, leaves_of: LeavesOf) -> int | None:
+    """Complain about the first round that leaves out an upload of this account's site.
+
+    journal    the site's own memory, with its receipts
+    leaves_of  leaves of an anchored round as the public transcript shows them
+    returns    the round, or None if there is nothing to complain about, or the site has complained already
+    """
+    entry = chain.job(job)
+    own = [one.seat for one in chain.enrolments(job) if one.site == wallet.account]
+    if entry is None or entry.stage is not Stage.SETTLING or not own:
+        return None
+    seat = own[0]
+    if any(omission.seat == seat for omission in chain.omissions(job)):
+        return None
+    anchors = chain.anchors(job)
+    for round_, receipt in receipts(journal, job):
+        if round_ < len(anchors):
+            leaves = leaves_of(anchors[round_])
+            if leaves is None or leaves[seat] != receipt.leaf:
+                wallet.challenge_omission(job, round_, seat, receipt.leaf, receipt.signature)
+                return round_
+    return None
+
+
+def answer(job: JobId, chain: Chain, wallet: Wallet, leaves_of: LeavesOf) -> None:
+    """Show the leaves that sites complain about in their places, where they are there; anyone may."""
+    anchors = chain.anchors(job)
+    for omission in chain.omissions(job):
+        leaves = leaves_of(anchors[omission.round])
+        if leaves is not None and leaves[omission.seat] == omission.leaf:
+            siblings = Tree(leaves).proof(omission.seat)
+            wallet.answer_omission(job, omission.round, omission.seat, omission.leaf, siblings)
+
+
+def uphold(job: JobId, chain: Chain, wallet: Wallet) -> None:
+    """Reject a job with a complaint that was not answered in time; anyone may.
+
+    Raises Refused with the contract's reason if the time for an answer has not run out.
+    """
+    entry, waiting = chain.job(job), chain.omissions(job)
+    if entry is not None and entry.stage is Stage.SETTLING and waiting:
+        wallet.uphold_omission(job, waiting[0].seat)
