@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from caduceus import canon
 from caduceus.edges.journal import SqliteJournal
-from caduceus.edges.network import open_embedded
+from caduceus.edges.network import TOKEN_SUPPLY, open_embedded
 from caduceus.edges.store import FolderStore
 from caduceus.edges.workspace import Workspace
-from caduceus.kinds import Digest, Stage
+from caduceus.kinds import Digest, JobId, Stage
 from caduceus.wiring.audit import audit_run
-from caduceus.wiring.parties import COORDINATOR, TREASURY
-from caduceus.wiring.play import Played
+from caduceus.wiring.parties import COORDINATOR, TREASURY, Cast
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,36 +23,35 @@ class Ending:
     """
 
     stage: Stage
-    model: Digest
+    model: Digest | None
     rounds: int
     pulled: dict[str, tuple[int, int]]
     balances: dict[str, int]
 
 
-def ending(workspace: Workspace, played: Played) -> Ending:
+def ending(workspace: Workspace, cast: Cast, job: JobId) -> Ending:
     """Read from the chain's file how a run ended."""
-    cast = played.cast
     with open_embedded(workspace.chain, workspace.deployment, cast[TREASURY].ring.account, cast.accounts) as network:
         chain, token = network.chain, network.deployment.token
-        entry = chain.job(played.job)
+        entry = chain.job(job)
         assert entry is not None
-        claims = [(cast.name_of(claim.account), (claim.amount, claim.returned)) for claim in chain.claims(played.job)]
+        claims = [(cast.name_of(claim.account), (claim.amount, claim.returned)) for claim in chain.claims(job)]
         assert len(dict(claims)) == len(claims), "somebody pulled twice"
         holders = {**cast.accounts, "contract": network.deployment.jobs}
         balances = {name: int(chain.balance(token, account)) for name, account in holders.items()}
-        anchors = list(chain.anchors(played.job))
-    _check_memory(workspace, played, anchors)
-    return Ending(entry.stage, canon.digest(played.state), entry.rounds, dict(claims), balances)
+        anchors = chain.anchors(job)
+    assert sum(balances.values()) == TOKEN_SUPPLY
+    _check_memory(workspace, cast, job, len(anchors))
+    return Ending(entry.stage, anchors[-1].model if anchors else None, entry.rounds, dict(claims), balances)
 
 
-def _check_memory(workspace: Workspace, played: Played, anchors: list[object]) -> None:
-    """Every journal opens, and the coordinator's says exactly what the chain says."""
-    for name in played.cast.parties:
+def _check_memory(workspace: Workspace, cast: Cast, job: JobId, rounds: int) -> None:
+    """Every journal opens, the coordinator's has the rounds that the chain has, and every blob is whole."""
+    for name in cast.parties:
         path = workspace.party(name) / "journal.sqlite"
         if path.exists():
             with SqliteJournal(path) as journal:
-                done = journal.keys(f"{played.job.hex()}/done/")
-            assert len(done) == (len(anchors) if name == COORDINATOR else 0)
+                assert len(journal.keys(f"{job.hex()}/done/")) == (rounds if name == COORDINATOR else 0)
     store = FolderStore(workspace.blobs)
     for digest in store.names():
         store.get(digest)

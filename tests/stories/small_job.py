@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from caduceus.protocol.secagg_session import Session
 from caduceus.wiring.play import Order
 
 SITES = ("Ash", "Birch", "Cedar")
+FOUR = (*SITES, "Elm")
+"""The fewest sites of which one may be missing."""
 ROWS = 60
 """Per site."""
 
@@ -39,7 +41,8 @@ folds = 2
 
 [sites]
 min = 3
-max = 3
+max = 4
+spare_rounds = 1
 
 [money]
 price = 100_003
@@ -81,10 +84,14 @@ class Onlooker:
 
     rounds: list[RoundRecord] = field(default_factory=list)
     faults: list[tuple[str, Error]] = field(default_factory=list)
+    on_begin: Callable[[str], None] = lambda _what: None
+    on_step: Callable[[str], None] = lambda _text: None
 
-    def begin(self, what: str, steps: int) -> None: ...
+    def begin(self, what: str, steps: int) -> None:
+        self.on_begin(what)
 
-    def step(self, text: str) -> None: ...
+    def step(self, text: str) -> None:
+        self.on_step(text)
 
     def round(self, record: RoundRecord, state: State, session: Session) -> None:
         self.rounds.append(record)

@@ -18,6 +18,7 @@ import pytest
 import small_job
 from ending import Ending, assert_audit_passes, ending
 
+from caduceus import canon
 from caduceus.edges.gateway import Account
 from caduceus.edges.journal import SqliteJournal
 from caduceus.edges.store import FolderStore
@@ -55,7 +56,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
         began = time.monotonic()
         played = play(workspace, order, small_job.Onlooker())
         seconds = time.monotonic() - began
-    found = ending(workspace, played)
+    found = ending(workspace, played.cast, played.job)
     assert found.stage is Stage.COMPLETED
     assert_audit_passes(workspace.root)
     return Undisturbed(order, found, seconds, dict(fuse.done))
@@ -64,7 +65,8 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
 def play_again(root: Path, undisturbed: Undisturbed) -> None:
     """Play a run that was killed to its end, and compare."""
     played = play(Workspace(root), undisturbed.order, small_job.Onlooker())
-    assert ending(Workspace(root), played) == undisturbed.ending
+    assert ending(Workspace(root), played.cast, played.job) == undisturbed.ending
+    assert canon.digest(played.state) == undisturbed.ending.model
     assert_audit_passes(root)
 
 
