@@ -286,10 +286,10 @@ BAD_FILES = {
         lambda text: text.replace("min = 3", "min = 4"),
         ["job.toml", "sites.min", "3 sites"],
     ),
-    "fewer seats than sites": (
+    "too few sites for a sum to hide one": (
         "job",
-        lambda text: text.replace("min = 3\nmax = 8", "min = 2\nmax = 2"),
-        ["job.toml", "sites.max"],
+        lambda text: text.replace("min = 3\nmax = 8", "min = 2\nmax = 8"),
+        ["job.toml", "sites min"],
     ),
     "a purpose that terms forbid": (
         "job",

@@ -145,8 +145,8 @@ class _Evaluation(Document):
 class _Sites(Document):
     """The `[sites]` table."""
 
-    min: Annotated[int, Field(ge=2, le=1024)] = 3
-    max: Annotated[int, Field(ge=2, le=1024)] = 1024
+    min: Annotated[int, Field(ge=3, le=1024)] = 3
+    max: Annotated[int, Field(ge=3, le=1024)] = 1024
     spare_rounds: Annotated[int, Field(ge=0, le=100)] = 8
 
 
