@@ -7,6 +7,10 @@ from pathlib import Path
 import pytest
 from hostile import Theatre
 
+from anvil_node import anvil
+
+__all__ = ["anvil"]
+
 
 @pytest.fixture
 def theatre(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Theatre:

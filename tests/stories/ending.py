@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from caduceus.edges.journal import SqliteJournal
-from caduceus.edges.network import TOKEN_SUPPLY, open_embedded
+from caduceus.edges.network import TOKEN_SUPPLY, open_embedded, open_url
 from caduceus.edges.store import FolderStore
 from caduceus.edges.workspace import Workspace
 from caduceus.kinds import Digest, JobId, Stage
@@ -29,9 +29,10 @@ class Ending:
     balances: dict[str, int]
 
 
-def ending(workspace: Workspace, cast: Cast, job: JobId) -> Ending:
-    """Read from the chain's file how a run ended."""
-    with open_embedded(workspace.chain, workspace.deployment, cast[TREASURY].ring.account, cast.accounts) as network:
+def ending(workspace: Workspace, cast: Cast, job: JobId, url: str | None = None) -> Ending:
+    """Read from the chain how a run ended: from its file, or from a node."""
+    parties = (workspace.deployment, cast[TREASURY].ring.account, cast.accounts)
+    with open_embedded(workspace.chain, *parties) if url is None else open_url(url, *parties) as network:
         chain, token = network.chain, network.deployment.token
         entry = chain.job(job)
         assert entry is not None
