@@ -11,15 +11,18 @@ from caduceus.agents.seat import receipts
 from caduceus.crypto.merkle import Tree
 from caduceus.kinds import JobId, Stage
 from caduceus.ports import Chain, Journal, Wallet
-from caduceus.protocol.round_record import LeavesOf
+from caduceus.protocol.round_record import ShownOf
 
 
-def complain(job: JobId, chain: Chain, wallet: Wallet, journal: Journal, leaves_of: LeavesOf) -> int | None:
+def complain(job: JobId, chain: Chain, wallet: Wallet, journal: Journal, shown_of: ShownOf) -> int | None:
     """Complain about the first round that leaves out an upload of this account's site.
 
-    journal    the site's own memory, with its receipts
-    leaves_of  leaves of an anchored round as the public transcript shows them
-    returns    the round, or None if there is nothing to complain about, or the site has complained already
+    A round that failed is passed over: it has no sum and pays nobody, and a coordinator that crashed in it may
+    have lost what it had taken in.
+
+    journal   the site's own memory, with its receipts
+    shown_of  an anchored round as the public transcript shows it
+    returns   the round, or None if there is nothing to complain about, or the site has complained already
     """
     entry = chain.job(job)
     own = [one.seat for one in chain.enrolments(job) if one.site == wallet.account]
@@ -31,18 +34,19 @@ def complain(job: JobId, chain: Chain, wallet: Wallet, journal: Journal, leaves_
     anchors = chain.anchors(job)
     for round_, receipt in receipts(journal, job):
         if round_ < len(anchors):
-            leaves = leaves_of(anchors[round_])
-            if leaves is None or leaves[seat] != receipt.leaf:
+            shown = shown_of(anchors[round_])
+            has_failed = shown.record is not None and shown.record.failure
+            if not has_failed and (shown.leaves is None or shown.leaves[seat] != receipt.leaf):
                 wallet.challenge_omission(job, round_, seat, receipt.leaf, receipt.signature)
                 return round_
     return None
 
 
-def answer(job: JobId, chain: Chain, wallet: Wallet, leaves_of: LeavesOf) -> None:
+def answer(job: JobId, chain: Chain, wallet: Wallet, shown_of: ShownOf) -> None:
     """Show the leaves that sites complain about in their places, where they are there; anyone may."""
     anchors = chain.anchors(job)
     for omission in chain.omissions(job):
-        leaves = leaves_of(anchors[omission.round])
+        leaves = shown_of(anchors[omission.round]).leaves
         if leaves is not None and leaves[omission.seat] == omission.leaf:
             siblings = Tree(leaves).proof(omission.seat)
             wallet.answer_omission(job, omission.round, omission.seat, omission.leaf, siblings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from caduceus import canon
 from caduceus.crypto import merkle
@@ -16,9 +17,6 @@ from caduceus.protocol.secagg_messages import upload_leaf_data
 
 Fetch = Callable[[Digest], bytes]
 """Gives a public blob by its digest; raises Refused if it is missing or altered."""
-
-LeavesOf = Callable[[Anchor], Sequence[Digest] | None]
-"""Gives the leaves of an anchored round by seat; None if what is public does not give its root."""
 
 
 @canon.record("round/record/1")
@@ -56,17 +54,35 @@ def read_record(anchor: Anchor, job: JobId, fetch: Fetch) -> RoundRecord:
     return record
 
 
-def shown_leaves(anchor: Anchor, job: JobId, fetch: Fetch) -> tuple[Digest, ...] | None:
-    """The leaves of a round's tree by seat, from the public uploads; None if they do not give the anchored root."""
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the public transcript shows of an anchored round.
+
+    record  None if it is missing or another round's
+    leaves  of its tree by seat; None if the public uploads do not give the anchored root
+    """
+
+    record: RoundRecord | None
+    leaves: tuple[Digest, ...] | None
+
+
+ShownOf = Callable[[Anchor], Shown]
+
+
+def show(anchor: Anchor, job: JobId, fetch: Fetch) -> Shown:
+    """Read a round's record and compute its tree again from the uploads."""
     try:
         record = read_record(anchor, job, fetch)
+    except Refused:
+        return Shown(None, None)
+    try:
         leaves = tuple(
             merkle.EMPTY if digest is None else _leaf(record, seat, canon.unpack(Signed, fetch(digest)))
             for seat, digest in enumerate(record.uploads)
         )
     except Refused:
-        return None
-    return leaves if merkle.root(leaves) == anchor.root else None
+        return Shown(record, None)
+    return Shown(record, leaves if merkle.root(leaves) == anchor.root else None)
 
 
 def _leaf(record: RoundRecord, seat: int, upload: Signed) -> Digest:

@@ -41,7 +41,7 @@ from caduceus.market.specification import NONCE_BYTES, JobSpec, read_job_file, s
 from caduceus.market.terms import ask_of, terms_of
 from caduceus.ports import Anchor, JobEntry, Sent
 from caduceus.protocol.pointer import Pointer
-from caduceus.protocol.round_record import RoundRecord, shown_leaves
+from caduceus.protocol.round_record import RoundRecord, show
 from caduceus.protocol.secagg_session import Session
 from caduceus.wiring.parties import BUYER, COORDINATOR, TREASURY, Cast, Site, fund, gather, open_site
 from caduceus.wiring.remembered import Memory, Named, Remembered, Times, without_secrets
@@ -362,10 +362,10 @@ class _Stage:
         chain, coordinator, buyer = self.network.chain, self.coordinator(), self.buyer()
         entry = self._entry(job)
         if entry.stage is Stage.SETTLING:
-            leaves_of = cache(lambda anchor: shown_leaves(anchor, job, self.store.get))
+            shown_of = cache(lambda anchor: show(anchor, job, self.store.get))
             for site in self.sites.values():
-                complain(job, chain, site.steward.wallet, site.journal, leaves_of)
-            answer(job, chain, coordinator.wallet, leaves_of)
+                complain(job, chain, site.steward.wallet, site.journal, shown_of)
+            answer(job, chain, coordinator.wallet, shown_of)
             waiting = chain.omissions(job)
             self.network.pass_time(max([entry.deadline, *(omission.deadline for omission in waiting)]))
             if waiting:
