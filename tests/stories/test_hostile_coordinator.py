@@ -198,7 +198,7 @@ def test_a_root_without_the_uploads_it_gave_receipts_for_costs_the_coordinator_i
 def test_a_false_complaint_is_answered_and_changes_nothing(theatre):
     """A site whose receipt is honoured complains; the leaf in its place is the answer."""
 
-    def complain(job, chain, wallet, journal, leaves_of) -> None:
+    def complain(job, chain, wallet, journal, shown_of) -> None:
         if wallet.account == theatre.cast["Birch"].account:
             round_, receipt = receipts(journal, job)[2]
             wallet.challenge_omission(job, round_, 1, receipt.leaf, receipt.signature)
@@ -208,6 +208,32 @@ def test_a_false_complaint_is_answered_and_changes_nothing(theatre):
     theatre.patch.setattr(wiring, "complain", complain)
     end = theatre.play()
     assert end.stage is Stage.COMPLETED
+    assert end.pulled["coordinator"] == (5_000, 10_000)
+    theatre.assert_audit_passes()
+
+
+def test_a_crash_in_a_round_that_not_everyone_plays_again_costs_nobody_anything(theatre):
+    """All hold receipts for their uploads; then one is gone, and the others mask for no other roster."""
+
+    class Crash(BaseException): ...
+
+    honest = Coordinator._listen
+
+    def crash(self, server, *arguments):
+        honest(self, server, *arguments)
+        if server.session.round == 1 and server.phase is Phase.UPLOAD:
+            raise Crash
+
+    with theatre.patch.context() as patch:
+        patch.setattr(Coordinator, "_listen", crash)
+        with pytest.raises(Crash):
+            theatre.play()
+    theatre.told.rounds.clear()
+    theatre.with_sites({3: lambda doing, round, honestly: [] if round == 0 else honestly()})
+    end = theatre.play()
+    assert end.stage is Stage.COMPLETED
+    assert [bool(record.failure) for record in theatre.told.rounds] == [False, True, False, False, False, False]
+    assert theatre.told.rounds[1].uploads == (None,) * 4
     assert end.pulled["coordinator"] == (5_000, 10_000)
     theatre.assert_audit_passes()
 
