@@ -6,7 +6,7 @@ against these runs unchanged on an embedded chain or a public one, in one proces
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -188,6 +188,15 @@ class Journal(Protocol):
         """Remember `value`, durably, before returning.
 
         Raises Refused if another value is already remembered under `key`.
+        """
+
+    def put_all(self, entries: Mapping[str, bytes], *, at_once: bool = True) -> None:
+        """Remember several things or none of them, durably.
+
+        at_once  before returning; without it they outlive a crash of this process, and a power cut once a
+                 later entry has been made durable
+
+        Raises Refused if another value is already remembered under one of the keys.
         """
 
     def keys(self, prefix: str) -> Sequence[str]:

@@ -61,6 +61,18 @@ def test_a_journal_remembers_across_a_restart_and_never_changes_its_mind(tmp_pat
         assert journal.keys("round/") == ["round/1", "round/10"]
 
 
+def test_several_entries_are_remembered_together_or_not_at_all(tmp_path):
+    path = tmp_path / "journal.sqlite"
+    with SqliteJournal(path) as journal:
+        journal.put_all({"a": b"1", "b": b"2"}, at_once=False)
+        with pytest.raises(Refused, match="b was decided differently"):
+            journal.put_all({"c": b"3", "b": b"other"})
+        assert journal.get("c") is None
+        journal.put_once("d", b"4")
+    with SqliteJournal(path) as journal:
+        assert journal.keys("") == ["a", "b", "d"]
+
+
 def test_a_second_process_cannot_open_a_journal(tmp_path):
     path = tmp_path / "journal.sqlite"
     lines = (

@@ -28,7 +28,7 @@ from caduceus.wiring.play import Order, play
 
 SEEDS = 20
 ACTS: dict[str, tuple[type, str]] = {
-    "journal entry": (SqliteJournal, "put_once"),
+    "journal entry": (SqliteJournal, "put_all"),
     "blob": (FolderStore, "put"),
     "transaction": (Account, "send"),
 }

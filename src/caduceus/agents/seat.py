@@ -153,17 +153,26 @@ class SeatedSite:
         return self._client.advertise()
 
     def _remember(self, session: Session, what: str, digest: bytes) -> None:
-        if what == "survivors":
+        """Write a decision down before it is acted on.
+
+        What a site sends once masked, and for which list it opens, must outlast a power cut: those entries wait for
+        the disk. An advertisement opens nothing, and it is made durable by the roster that follows.
+        """
+        place = f"{self._job.hex()}/round/{session.round:05}/{what}"
+        if what == "session":
+            # A session names its state by digest only; the settlement's check asks which one it was.
+            self._journal.put_all({place: digest + session.state}, at_once=False)
+        elif what == "survivors":
             # Two sums over almost the same sites, from the same state, would differ by single updates.
-            self._journal.put_once(f"{self._job.hex()}/state/{session.state.hex()}/survivors", digest)
-        # A session names its state by digest only; the settlement's check asks which one it was.
-        value = digest + session.state if what == "session" else digest
-        self._journal.put_once(f"{self._job.hex()}/round/{session.round:05}/{what}", value)
+            of_state = f"{self._job.hex()}/state/{session.state.hex()}/survivors"
+            self._journal.put_all({of_state: digest, place: digest})
+        else:
+            self._journal.put_once(place, digest)
 
     def _keep_receipt(self, client: Client) -> None:
         """The receipt proves on the chain that an upload was taken, should the round leave it out."""
         if client.step is Step.UPLOADED and client.receipt is not None:
-            self._journal.put_once(_receipt(self._job, client.round), canon.pack(client.receipt))
+            self._journal.put_all({_receipt(self._job, client.round): canon.pack(client.receipt)}, at_once=False)
 
     # ------------------------------------------------------------ settlement
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -44,10 +44,31 @@ class SqliteJournal:
 
         Raises Refused if another value is already remembered under `key`.
         """
+        self.put_all({key: value})
+
+    def put_all(self, entries: Mapping[str, bytes], *, at_once: bool = True) -> None:
+        """Remember several things or none of them.
+
+        at_once  wait for the disk; without it the entries outlive this process, and a power cut once a later
+                 entry has waited
+
+        Raises Refused if another value is already remembered under one of the keys.
+        """
         with self._lock:
-            if self._db.execute("INSERT OR IGNORE INTO memory VALUES (?, ?)", (key, value)).rowcount == 1:
-                return
-            (kept,) = self._db.execute("SELECT value FROM memory WHERE key = ?", (key,)).fetchone()
+            self._db.execute(f"PRAGMA synchronous = {'FULL' if at_once else 'NORMAL'}")
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                for key, value in entries.items():
+                    self._insert(key, value)
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    def _insert(self, key: str, value: bytes) -> None:
+        if self._db.execute("INSERT OR IGNORE INTO memory VALUES (?, ?)", (key, value)).rowcount == 1:
+            return
+        (kept,) = self._db.execute("SELECT value FROM memory WHERE key = ?", (key,)).fetchone()
         if bytes(kept) != value:
             raise Refused(f"{self.path.name}: {key} was decided differently before; it is not decided again")
 
