@@ -44,7 +44,8 @@ from caduceus.learn.state import State
 from caduceus.protocol.round_record import RoundRecord
 from caduceus.protocol.secagg_session import Session
 from caduceus.wiring.audit import audit_run
-from caduceus.wiring.play import Order, Played, play
+from caduceus.wiring.order import Order
+from caduceus.wiring.play import Played, play
 
 REFERENCE = {
     "heart": {

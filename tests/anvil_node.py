@@ -90,6 +90,6 @@ def running(*arguments: str) -> Iterator[AnvilNode]:
 def anvil() -> Iterator[AnvilNode]:
     """A fresh anvil node; the test is skipped where anvil is not installed."""
     if command() is None:
-        pytest.skip("anvil is not installed: run `npm ci` in contracts/, or set CADUCEUS_ANVIL")
+        pytest.skip("anvil is not installed: run `npm install` in contracts/, or set CADUCEUS_ANVIL")
     with running() as node:
         yield node

@@ -333,7 +333,7 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
         yield embedded_world()
         return
     if command() is None:
-        pytest.skip("anvil is not installed: run `npm ci` in contracts/, or set CADUCEUS_ANVIL")
+        pytest.skip("anvil is not installed: run `npm install` in contracts/, or set CADUCEUS_ANVIL")
     with running() as anvil:
         yield anvil_world(anvil)
 

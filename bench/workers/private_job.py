@@ -23,7 +23,7 @@ from caduceus.errors import Error  # noqa: E402
 from caduceus.learn.state import State  # noqa: E402
 from caduceus.protocol.round_record import RoundRecord  # noqa: E402
 from caduceus.protocol.secagg_session import Session  # noqa: E402
-from caduceus.wiring import audit, play  # noqa: E402
+from caduceus.wiring import audit, order, play  # noqa: E402
 
 IMPORTED = time.process_time(), time.monotonic()
 
@@ -61,7 +61,7 @@ def main() -> None:
         parts.install()
     stages = Stages()
     workspace = Workspace(root)
-    played = play.play(workspace, play.Order(job, federation, data_root), stages)
+    played = play.play(workspace, order.Order(job, federation, data_root), stages)
     stages.begin("Audit", 0)
     audits = audit.audit_run(root / "transcript", chain=workspace.chain, url=None)
     stages.begin("end", 0)

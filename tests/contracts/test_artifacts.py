@@ -72,7 +72,7 @@ def test_code_matches_whatever_its_immutable_values_are_and_nothing_else() -> No
 def test_a_fresh_build_gives_the_committed_bytes(tmp_path: Path) -> None:
     node = shutil.which("node")
     if node is None or not (HOME / "node_modules" / "solc").is_dir():
-        pytest.skip("the compiler is not installed: it needs node and `npm ci` in contracts/")
+        pytest.skip("the compiler is not installed: it needs node and `npm install` in contracts/")
     subprocess.run([node, "build.mjs", "--out", str(tmp_path)], cwd=HOME, check=True, timeout=300)
     for folder, committed in (("src", SHIPPED), ("test", ARTIFACTS)):
         built = {path.name: path.read_bytes() for path in (tmp_path / folder).iterdir()}

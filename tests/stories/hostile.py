@@ -30,8 +30,9 @@ from caduceus.protocol.secagg_exchange import Exchange, Fault
 from caduceus.protocol.secagg_messages import Consents, Inbox, Roster, Survivors
 from caduceus.wiring import play as wiring
 from caduceus.wiring.audit import audit_run
+from caduceus.wiring.order import Order
 from caduceus.wiring.parties import Cast, gather
-from caduceus.wiring.play import Order, Played, play
+from caduceus.wiring.play import Played, play
 
 ANSWERS = {
     canon.tag_of(Call): "advertise",

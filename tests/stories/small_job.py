@@ -11,7 +11,7 @@ from caduceus.errors import Error
 from caduceus.learn.state import State
 from caduceus.protocol.round_record import RoundRecord
 from caduceus.protocol.secagg_session import Session
-from caduceus.wiring.play import Order
+from caduceus.wiring.order import Order
 
 SITES = ("Ash", "Birch", "Cedar")
 FOUR = (*SITES, "Elm")
@@ -80,7 +80,7 @@ def write(folder: Path, sites: Sequence[str] = SITES) -> Order:
 
 @dataclass
 class Onlooker:
-    """Implements `play.Watch`: remembers the rounds and what sites complained about."""
+    """Implements `watch.Watch`: remembers the rounds and what sites complained about."""
 
     rounds: list[RoundRecord] = field(default_factory=list)
     faults: list[tuple[str, Error]] = field(default_factory=list)

@@ -24,7 +24,8 @@ from caduceus.edges.journal import SqliteJournal
 from caduceus.edges.store import FolderStore
 from caduceus.edges.workspace import Workspace
 from caduceus.kinds import Stage
-from caduceus.wiring.play import Order, play
+from caduceus.wiring.order import Order
+from caduceus.wiring.play import play
 
 SEEDS = 20
 ACTS: dict[str, tuple[type, str]] = {

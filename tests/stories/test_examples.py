@@ -16,7 +16,8 @@ from caduceus.kinds import Stage
 from caduceus.learn import control
 from caduceus.learn.evaluate import own_quality
 from caduceus.wiring.audit import audit_run
-from caduceus.wiring.play import Order, Played, play
+from caduceus.wiring.order import Order
+from caduceus.wiring.play import Played, play
 
 
 def played_example(name: str, data: Path, root: Path) -> tuple[Played, Ending]:

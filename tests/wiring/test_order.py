@@ -9,7 +9,7 @@ import pytest
 from caduceus.data.policy import TermsFile
 from caduceus.edges.federation import EXAMPLES
 from caduceus.errors import Refused
-from caduceus.wiring.play import Order, _check_fits, read_order
+from caduceus.wiring.order import Order, check_fits, read_order
 
 BREAST = Order(EXAMPLES / "breast" / "job.toml", EXAMPLES / "breast")
 OPEN_TERMS = TermsFile(exact_sums=True).terms()
@@ -25,17 +25,17 @@ def test_the_example_that_comes_with_the_package_fits_together():
 @pytest.mark.parametrize(("sites", "complaint"), [(2, r"sites\.min is 3"), (70, r"sites\.max is 64")])
 def test_a_federation_of_the_wrong_size_is_refused(sites, complaint):
     spec = read_order(BREAST)[1]
-    _check_fits("job.toml", spec, 5, OPEN_TERMS)
+    check_fits("job.toml", spec, 5, OPEN_TERMS)
     with pytest.raises(Refused, match=complaint):
-        _check_fits("job.toml", spec, sites, OPEN_TERMS)
+        check_fits("job.toml", spec, sites, OPEN_TERMS)
 
 
 def test_terms_that_forbid_the_job_are_found_before_anything_is_posted():
     spec = read_order(BREAST)[1]
     with pytest.raises(Refused, match="exact sums"):
-        _check_fits("job.toml", spec, 5, TermsFile().terms())
+        check_fits("job.toml", spec, 5, TermsFile().terms())
     with pytest.raises(Refused, match="purpose"):
-        _check_fits("job.toml", replace_purpose(spec), 5, OPEN_TERMS)
+        check_fits("job.toml", replace_purpose(spec), 5, OPEN_TERMS)
 
 
 def replace_purpose(spec):

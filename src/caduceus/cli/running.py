@@ -19,7 +19,8 @@ from caduceus.learn.rows import SiteData
 from caduceus.protocol.audit import Audit
 from caduceus.report.facts import JobFacts
 from caduceus.wiring.audit import audit_run
-from caduceus.wiring.play import Order, Played, play, read_order
+from caduceus.wiring.order import Order, read_order
+from caduceus.wiring.play import Played, play
 from caduceus.wiring.remembered import Memory
 from caduceus.wiring.telling import tell, write_report
 

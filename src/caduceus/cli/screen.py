@@ -18,7 +18,7 @@ from caduceus.protocol.secagg_session import Session
 
 
 class Screen:
-    """Implements `wiring.play.Watch`; a context manager. Methods may be called from any thread."""
+    """Implements `wiring.watch.Watch`; a context manager. Methods may be called from any thread."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False)

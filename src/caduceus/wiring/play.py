@@ -6,13 +6,10 @@ the chain and the journals say that it stood.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
-from typing import Protocol
 
 from caduceus import canon
 from caduceus.agents.buyer import Buyer
@@ -20,63 +17,29 @@ from caduceus.agents.coordinator import Coordinator
 from caduceus.agents.dispute import answer, complain, uphold
 from caduceus.agents.payment import settlement_of
 from caduceus.agents.seat import SeatedSite
-from caduceus.data.policy import Terms, TermsFile, judge, read_terms_file
-from caduceus.data.schema import Schema
 from caduceus.edges.clock import SystemClock
-from caduceus.edges.federation import Federation, SiteTable, open_federation, read_sites
+from caduceus.edges.federation import Federation
 from caduceus.edges.journal import SqliteJournal
 from caduceus.edges.loopback import Loopback
 from caduceus.edges.network import Network, open_embedded, open_url
 from caduceus.edges.store import FolderStore
-from caduceus.edges.tabular import load_schema, read_text
 from caduceus.edges.workspace import Workspace, write_whole
-from caduceus.errors import Error, Refused
+from caduceus.errors import Refused
 from caduceus.kinds import Address, JobId, Stage
 from caduceus.learn.model_file import model_json
-from caduceus.learn.program import Program, build_task
+from caduceus.learn.program import Program
 from caduceus.learn.rows import SiteData
 from caduceus.learn.state import State
 from caduceus.market.job import FINAL
-from caduceus.market.specification import NONCE_BYTES, JobSpec, read_job_file, specify
-from caduceus.market.terms import ask_of, terms_of
+from caduceus.market.specification import JobSpec
+from caduceus.market.terms import terms_of
 from caduceus.ports import Anchor, JobEntry, Sent
 from caduceus.protocol.pointer import Pointer
-from caduceus.protocol.round_record import RoundRecord, show
-from caduceus.protocol.secagg_session import Session
+from caduceus.protocol.round_record import show
+from caduceus.wiring.order import Order, read_order, with_nonce
 from caduceus.wiring.parties import BUYER, COORDINATOR, TREASURY, Cast, Site, fund, gather, open_site
 from caduceus.wiring.remembered import Memory, Named, Remembered, Times, without_secrets
-
-
-class Watch(Protocol):
-    """Who looks on; every method is called from the thread that plays."""
-
-    def begin(self, what: str, steps: int) -> None:
-        """A part of the run begins; it has this many steps, 0 if nobody knows."""
-
-    def step(self, text: str) -> None:
-        """A step of the present part is done."""
-
-    def round(self, record: RoundRecord, state: State, session: Session) -> None:
-        """A round is done."""
-
-    def fault(self, who: str, problem: Error) -> None:
-        """A site refused a message or found a fault in it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What is to be played.
-
-    job         the job TOML
-    federation  the federation TOML, or its folder
-    data_root   folder under which data lie; None takes it from the environment
-    url         a node; None is the embedded chain
-    """
-
-    job: Path
-    federation: Path
-    data_root: Path | None = None
-    url: str | None = None
+from caduceus.wiring.watch import Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,39 +82,6 @@ def play(workspace: Workspace, order: Order, watch: Watch) -> Played:
 # ---------------------------------------------------------------- setting the stage
 
 
-def read_order(order: Order) -> tuple[Federation, JobSpec, Program, tuple[SiteTable, ...], Terms]:
-    """Everything that a run is made of, read and checked; the specification has an empty nonce.
-
-    Raises Refused, naming file and field.
-    """
-    federation = open_federation(order.federation)
-    file = read_job_file(read_text(order.job), where=order.job.name)
-    schema: Schema = load_schema(order.job.parent / file.job.schema_file).public()
-    spec = specify(file, schema, nonce=bytes(NONCE_BYTES), where=order.job.name)
-    task = build_task(spec.learning, schema)
-    sites = read_sites(federation, data_root=order.data_root, target=spec.learning.target)
-    path = federation.path.parent / "terms.toml"
-    terms = read_terms_file(read_text(path), where=path.name) if path.exists() else TermsFile().terms()
-    _check_fits(order.job.name, spec, len(sites), terms)
-    return federation, spec, task, sites, terms
-
-
-def _check_fits(where: str, spec: JobSpec, sites: int, terms: Terms) -> None:
-    """Refuse what could only fail later, with money locked: every party is at this machine and can be asked now.
-
-    Raises Refused, naming the job file and what does not fit.
-    """
-    if sites < spec.min_sites:
-        raise Refused(f"{where}: sites.min is {spec.min_sites}, and the federation has {sites} sites")
-    if sites > spec.max_sites:
-        raise Refused(f"{where}: sites.max is {spec.max_sites}, and the federation has {sites} sites")
-    anyone = replace(terms, buyers=None)  # who buys is known once there are keys; the steward judges it then
-    try:
-        judge(anyone, ask_of(spec, Address(bytes(20)))).enforce()
-    except Refused as problem:
-        raise Refused(f"{where}: {problem}") from None
-
-
 def _set(workspace: Workspace, order: Order, watch: Watch, stack: ExitStack) -> _Stage:
     watch.begin("Reading the sites' records", 0)
     federation, spec, task, records, terms = read_order(order)
@@ -169,7 +99,7 @@ def _set(workspace: Workspace, order: Order, watch: Watch, stack: ExitStack) -> 
         name: stack.enter_context(SqliteJournal(workspace.party(name) / "journal.sqlite"))
         for name in (BUYER, COORDINATOR)
     }
-    spec = _with_nonce(spec, journals[BUYER], order.job.stem)
+    spec = with_nonce(spec, journals[BUYER], order.job.stem)
     Memory(workspace).keep(_remembered(order, federation, cast))
     return _Stage(workspace, watch, network, cast, sites, ready, journals, spec, task, order.job.stem)
 
@@ -183,24 +113,6 @@ def _remembered(order: Order, federation: Federation, cast: Cast) -> Remembered:
         url="" if order.url is None else without_secrets(order.url),
         parties=tuple(Named(party.name, party.account) for party in cast.parties.values()),
     )
-
-
-def _with_nonce(spec: JobSpec, journal: SqliteJournal, label: str) -> JobSpec:
-    """The specification with the nonce that this run gave it, drawn once.
-
-    Raises Refused if the job file says something else than when the run began.
-    """
-    if journal.get(f"{label}/nonce") is None:
-        journal.put_once(f"{label}/nonce", secrets.token_bytes(NONCE_BYTES))
-    values = {name: getattr(spec, name) for name in JobSpec.__dataclass_fields__}
-    spec = JobSpec(**values | {"nonce": journal.get(f"{label}/nonce")})
-    try:
-        journal.put_once(f"{label}/spec", canon.digest(spec))
-    except Refused:
-        raise Refused(
-            f"{label}.toml or its schema has changed since this run began; put it back, or start a new run elsewhere"
-        ) from None
-    return spec
 
 
 # ---------------------------------------------------------------- the play

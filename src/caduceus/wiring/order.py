@@ -1,0 +1,85 @@
+"""What is to be played: read whole and checked whole, before anything is written or paid."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from caduceus import canon
+from caduceus.data.policy import Terms, TermsFile, judge, read_terms_file
+from caduceus.data.schema import Schema
+from caduceus.edges.federation import Federation, SiteTable, open_federation, read_sites
+from caduceus.edges.tabular import load_schema, read_text
+from caduceus.errors import Refused
+from caduceus.kinds import Address
+from caduceus.learn.program import Program, build_task
+from caduceus.market.specification import NONCE_BYTES, JobSpec, read_job_file, specify
+from caduceus.market.terms import ask_of
+from caduceus.ports import Journal
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be played.
+
+    job         the job TOML
+    federation  the federation TOML, or its folder
+    data_root   folder under which data lie; None takes it from the environment
+    url         a node; None is the embedded chain
+    """
+
+    job: Path
+    federation: Path
+    data_root: Path | None = None
+    url: str | None = None
+
+
+def read_order(order: Order) -> tuple[Federation, JobSpec, Program, tuple[SiteTable, ...], Terms]:
+    """Everything that a run is made of, read and checked; the specification has an empty nonce.
+
+    Raises Refused, naming file and field.
+    """
+    federation = open_federation(order.federation)
+    file = read_job_file(read_text(order.job), where=order.job.name)
+    schema: Schema = load_schema(order.job.parent / file.job.schema_file).public()
+    spec = specify(file, schema, nonce=bytes(NONCE_BYTES), where=order.job.name)
+    task = build_task(spec.learning, schema)
+    sites = read_sites(federation, data_root=order.data_root, target=spec.learning.target)
+    path = federation.path.parent / "terms.toml"
+    terms = read_terms_file(read_text(path), where=path.name) if path.exists() else TermsFile().terms()
+    check_fits(order.job.name, spec, len(sites), terms)
+    return federation, spec, task, sites, terms
+
+
+def check_fits(where: str, spec: JobSpec, sites: int, terms: Terms) -> None:
+    """Refuse what could only fail later, with money locked: every party is at this machine and can be asked now.
+
+    Raises Refused, naming the job file and what does not fit.
+    """
+    if sites < spec.min_sites:
+        raise Refused(f"{where}: sites.min is {spec.min_sites}, and the federation has {sites} sites")
+    if sites > spec.max_sites:
+        raise Refused(f"{where}: sites.max is {spec.max_sites}, and the federation has {sites} sites")
+    anyone = replace(terms, buyers=None)  # who buys is known once there are keys; the steward judges it then
+    try:
+        judge(anyone, ask_of(spec, Address(bytes(20)))).enforce()
+    except Refused as problem:
+        raise Refused(f"{where}: {problem}") from None
+
+
+def with_nonce(spec: JobSpec, journal: Journal, label: str) -> JobSpec:
+    """The specification with the nonce that this run gave it, drawn once.
+
+    Raises Refused if the job file says something else than when the run began.
+    """
+    if journal.get(f"{label}/nonce") is None:
+        journal.put_once(f"{label}/nonce", secrets.token_bytes(NONCE_BYTES))
+    spec = replace(spec, nonce=journal.get(f"{label}/nonce") or b"")
+    try:
+        journal.put_once(f"{label}/spec", canon.digest(spec))
+    except Refused:
+        raise Refused(
+            f"{label}.toml or its schema has changed since this run began; put it back, or start a new run elsewhere"
+        ) from None
+    return spec
