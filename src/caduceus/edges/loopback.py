@@ -45,6 +45,7 @@ class Loopback:
         self._on_fault = on_fault
 
     def send(self, site: Address, body: bytes) -> None:
+        """Hand a message to a site's thread; see `ports.Channel`."""
         if site not in self._sites:
             raise Unavailable(f"no site 0x{site.hex()} on this channel")
         with self._changed:
@@ -55,6 +56,7 @@ class Loopback:
         self._pool.submit(self._serve, site).add_done_callback(self._surface)
 
     def receive(self, *, timeout: float) -> Envelope | None:
+        """The next message from any site; see `ports.Channel`. Raises what a bug in a site's code raised."""
         with self._changed:
             self._changed.wait_for(lambda: self._inbox or not self._busy, max(timeout, 0.0))
             if not self._inbox:

@@ -14,7 +14,7 @@ from caduceus.kinds import Stage
 
 
 class Move(StrEnum):
-    """What can happen to a job; names equal the contract's functions."""
+    """What can happen to a job, by the contract's function; `uphold` stands for both disputes that end in rejection."""
 
     OPEN = "open"
     FUND = "fund"

@@ -163,6 +163,7 @@ class _Work:
     # ------------------------------------------------------------ the claims
 
     def specification(self) -> str:
+        """The specification's digest, amounts and limits are those under the job's identifier."""
         entry = self.view.entry
         self.spec = canon.unpack(JobSpec, self.fetch(entry.spec))
         self.task = build_task(self.spec.learning, self.spec.schema)
@@ -173,6 +174,7 @@ class _Work:
         return f"specification {entry.spec.hex()[:16]} is under the job's identifier, with every amount and deadline"
 
     def datasets(self) -> str:
+        """Every seat's data set is its steward's own, and card, commitment and schema fit together."""
         for enrolment, dataset in zip(self.view.enrolments, self.view.datasets, strict=True):
             where = f"seat {enrolment.seat}"
             if dataset.id != enrolment.dataset or dataset.steward != enrolment.site:
@@ -186,6 +188,7 @@ class _Work:
         return f"{len(self.cards)} cards, their commitments and the job's schema fit together"
 
     def terms(self) -> str:
+        """Every data set's terms are judged again."""
         ask = ask_of(self.spec, self.view.entry.buyer)
         for enrolment, dataset in zip(self.view.enrolments, self.view.datasets, strict=True):
             verdict = judge(canon.unpack(Terms, self.fetch(dataset.terms)), ask)
@@ -194,6 +197,7 @@ class _Work:
         return f"{len(self.view.datasets)} terms judged again"
 
     def anchors(self) -> str:
+        """The anchored rounds fold to the chain's head, and every record follows the one before."""
         entry, anchors = self.view.entry, self.view.anchors
         links = [(anchor.root, anchor.model, anchor.record) for anchor in anchors]
         start = head.start(entry.id, len(self.view.enrolments))
@@ -212,6 +216,7 @@ class _Work:
         return f"{len(anchors)} rounds under head {entry.head.hex()[:16]}"
 
     def uploads(self) -> str:
+        """Every upload's signature is checked, and the leaves give the anchored root."""
         count = 0
         state = self.task.opening()
         for record, anchor in zip(self.records, self.view.anchors, strict=True):
@@ -244,6 +249,7 @@ class _Work:
         return exchange
 
     def sums(self) -> str:
+        """Every sum is recomputed from masked uploads and opened shares, and every model from its sum."""
         state = self.task.opening()
         failed = exact = 0
         for record in self.records:
@@ -273,6 +279,7 @@ class _Work:
         return self.fetch(digest)
 
     def ending(self) -> str:
+        """A settled job is one whose learning was done."""
         stage = self.view.entry.stage
         if stage in (Stage.SETTLING, Stage.COMPLETED) and self.state.phase is not Phase.DONE:
             raise Refused("the job was settled before its learning was done")
@@ -280,6 +287,7 @@ class _Work:
         return f"the job is {stage.name.lower()}; its learning is {done}"
 
     def quorum(self) -> str:
+        """The signatures in the settling transaction are checked against the enrolled signers."""
         entry = self.view.entry
         if entry.stage not in (Stage.SETTLING, Stage.COMPLETED):
             return "nothing was settled"
@@ -297,6 +305,7 @@ class _Work:
         return f"{len(agreed)} of {len(signers)} sites"
 
     def settlement(self) -> str:
+        """The amounts are computed again from cards and rounds."""
         entry = self.view.entry
         parts = participation(self.view.enrolments, self.records, self.cards)
         self.settled = settle(
@@ -309,6 +318,7 @@ class _Work:
         return f"{self.settled.payout} units over {sum(amount > 0 for amount in self.settled.amounts)} payees"
 
     def money(self) -> str:
+        """Nobody pulled anything but what was settled and its own deposit."""
         entry = self.view.entry
         owed = dict(zip(self.settled.accounts, self.settled.amounts, strict=True))
         deposits = {enrolment.site: entry.stake for enrolment in self.view.enrolments} | {entry.coordinator: entry.bond}
