@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hostile import Theatre
+from theatre import Theatre
 
 from anvil_node import anvil
 

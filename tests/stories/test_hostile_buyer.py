@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import small_job
-from hostile import Theatre, assert_everything_went_back
+from theatre import Theatre, assert_everything_went_back
 
 from caduceus.edges.gateway import Reverted
 from caduceus.errors import Refused

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 import small_job
-from hostile import Theatre, assert_everything_went_back, silent_when
+from theatre import Theatre, assert_everything_went_back, silent_when
 
 from caduceus.agents import coordinator as coordinating
 from caduceus.agents.coordinator import Coordinator

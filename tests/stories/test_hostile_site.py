@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 import small_job
-from hostile import Theatre, assert_everything_went_back, garbled_when, silent_when
+from theatre import Theatre, assert_everything_went_back, garbled_when, silent_when
 
 from caduceus.agents.steward import Steward
 from caduceus.crypto import shamir
