@@ -125,8 +125,13 @@ class Echo:
         return [body, body.upper()]
 
 
-def test_the_loopback_carries_messages_in_order_to_each_site():
-    with Loopback({A: Echo(), B: Echo()}) as channel:
+@pytest.fixture(params=[0, 2], ids=["served while listening", "served by threads"])
+def workers(request):
+    return request.param
+
+
+def test_the_loopback_carries_messages_in_order_to_each_site(workers):
+    with Loopback({A: Echo(), B: Echo()}, workers=workers) as channel:
         channel.send(A, b"one")
         channel.send(A, b"two")
         channel.send(B, b"three")
@@ -135,23 +140,23 @@ def test_the_loopback_carries_messages_in_order_to_each_site():
     assert from_a == [b"one", b"ONE", b"two", b"TWO"]
 
 
-def test_an_unknown_site_is_unavailable_and_silence_is_none():
-    with Loopback({A: Echo()}) as channel:
+def test_an_unknown_site_is_unavailable_and_silence_is_none(workers):
+    with Loopback({A: Echo()}, workers=workers) as channel:
         with pytest.raises(Unavailable):
             channel.send(B, b"x")
         assert channel.receive(timeout=0) is None
 
 
-def test_nobody_is_waited_for_once_every_site_is_at_rest():
-    with Loopback({A: Echo(), B: Echo()}) as channel:
+def test_nobody_is_waited_for_once_every_site_is_at_rest(workers):
+    with Loopback({A: Echo(), B: Echo()}, workers=workers) as channel:
         for site in (A, B):
             channel.send(site, b"refuse")
         assert channel.receive(timeout=1e6) is None
 
 
-def test_a_refusal_silences_the_site_and_a_bug_surfaces():
+def test_a_refusal_silences_the_site_and_a_bug_surfaces(workers):
     told: list[Error] = []
-    with Loopback({A: Echo()}, on_fault=lambda _site, problem: told.append(problem)) as channel:
+    with Loopback({A: Echo()}, workers=workers, on_fault=lambda _site, problem: told.append(problem)) as channel:
         channel.send(A, b"refuse")
         channel.send(A, b"after")
         assert channel.receive(timeout=5).body == b"after"

@@ -115,12 +115,12 @@ class Theatre:
     def with_sites(self, mischief: Mapping[int, Mischief]) -> None:
         """Put other minds into some seats."""
 
-        def loopback(seated: Mapping[Address, SeatedSite], on_fault: OnFault) -> Loopback:
+        def loopback(seated: Mapping[Address, SeatedSite], workers: int, on_fault: OnFault) -> Loopback:
             actors = {
                 account: Actor(site, mischief[seat]) if seat in mischief else site
                 for seat, (account, site) in enumerate(seated.items())
             }
-            return Loopback(actors, on_fault=on_fault)
+            return Loopback(actors, workers=workers, on_fault=on_fault)
 
         self.patch.setattr(wiring, "Loopback", loopback)
 

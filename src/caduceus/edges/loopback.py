@@ -1,4 +1,4 @@
-"""A channel inside one process: sites are reactors served by a few threads.
+"""A channel inside one process: sites are reactors, served by a few threads or by the one that listens.
 
 For trying out, for tests and for simulation. It carries bytes exactly as a network edge does, so
 everything above it is the code that runs between hospitals. One thing is known here that a network can only
@@ -28,20 +28,23 @@ def _ignore(_site: Address, _problem: Error) -> None:
 class Loopback:
     """Carries messages between one coordinator and the reactors of a job's sites.
 
-    Each site handles one message at a time, in the order sent; different sites run side by side.
+    Each site handles one message at a time, in the order sent. With workers, different sites run side by side; without,
+    they take turns while the coordinator listens, which is cheaper where a message takes less than waking a thread.
     """
 
     def __init__(self, sites: Mapping[Address, Reactor], *, workers: int = 2, on_fault: OnFault = _ignore) -> None:
         """sites     reactors by account
-        workers   threads that serve them; numpy and the ciphers release the interpreter's lock
-        on_fault  called, from a worker, with what a site raised; the site then stays silent
+        workers   threads that serve them, which pays where sites train for long with the interpreter's lock released;
+                  0 serves them in `receive`
+        on_fault  called, from where the site is served, with what it raised; the site then stays silent
         """
         self._sites = dict(sites)
         self._inbox: deque[Envelope | BaseException] = deque()
         self._waiting: dict[Address, deque[bytes]] = {site: deque() for site in sites}
         self._busy: set[Address] = set()
         self._changed = Condition()
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="site")
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="site") if workers else None
+        self._turns: deque[Address] = deque()
         self._on_fault = on_fault
 
     def send(self, site: Address, body: bytes) -> None:
@@ -53,10 +56,15 @@ class Loopback:
             if site in self._busy:
                 return
             self._busy.add(site)
+        if self._pool is None:
+            self._turns.append(site)
+            return
         self._pool.submit(self._serve, site).add_done_callback(self._surface)
 
     def receive(self, *, timeout: float) -> Envelope | None:
         """The next message from any site; see `ports.Channel`. Raises what a bug in a site's code raised."""
+        while not self._inbox and self._turns:
+            self._serve(self._turns.popleft())
         with self._changed:
             self._changed.wait_for(lambda: self._inbox or not self._busy, max(timeout, 0.0))
             if not self._inbox:
@@ -67,7 +75,8 @@ class Loopback:
         return item
 
     def close(self) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
 
     def __enter__(self) -> Self:
         return self

@@ -53,6 +53,11 @@ class Program:
         return 1 + self.spec.evaluation.fits
 
     @property
+    def trains_long(self) -> bool:
+        """Whether a site trains for longer than its messages take: then sites gain from running side by side."""
+        return self.spec.averaging is not None and bool(self.spec.averaging.hidden)
+
+    @property
     def max_rounds(self) -> int:
         """No run of this task has more rounds than this."""
         model = self.spec.logistic

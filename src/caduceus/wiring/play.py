@@ -214,7 +214,11 @@ class _Stage:
         if entry is None or entry.stage not in (Stage.TRAINING, Stage.SETTLING) or self._is_overdue(job):
             return coordinator.last_state(job, self.task)
         names = {site.party.account: name for name, site in self.sites.items()}
-        with Loopback(self._seated(job), on_fault=lambda who, what: self.watch.fault(names[who], what)) as channel:
+        with Loopback(
+            self._seated(job),
+            workers=2 if self.task.trains_long else 0,
+            on_fault=lambda who, what: self.watch.fault(names[who], what),
+        ) as channel:
             state = coordinator.train(
                 job, self.spec, self.task, channel, on_round=self.watch.round, on_sent=self._note_sent
             )
