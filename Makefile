@@ -25,7 +25,7 @@ check: $(VENV)/.dev   ## formatter, linter, strict types, import layers
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.dev   ## the scripts behind every claim of speed, memory or gas
-	for script in bench/*.py; do $(BIN)/python $$script || exit 1; done
+	for script in bench/*.py; do $(BIN)/python $$script || failed=1; done; exit $${failed:-0}
 
 contracts: contracts/node_modules/.ready   ## compile the contracts and update the committed artifacts
 	cd contracts && npm run build
