@@ -54,8 +54,7 @@ $(VENV)/.dev: pyproject.toml constraints.txt $(VENV)/.torch
 contracts/node_modules/.ready: contracts/package-lock.json
 ifeq ($(NPM),)
 	@echo "npm is not on this machine: the contract rebuild and the tests against a real node will be skipped"
-	mkdir -p $(@D)
 else
 	cd contracts && npm install --no-save --silent
-endif
 	touch $@
+endif
