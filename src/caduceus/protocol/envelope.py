@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TypeVar
 
 from caduceus import canon
@@ -58,7 +59,7 @@ def open_envelope(data: bytes, *, who: str) -> Signed:
     Raises PeerFault if it is malformed or of an unknown scheme.
     """
     try:
-        signed = canon.unpack(Signed, data)
+        signed = _envelope(data)
     except Refused as problem:
         raise PeerFault(who, f"sent something unreadable: {problem}", evidence=data) from None
     if signed.scheme != SCHEME:
@@ -80,7 +81,11 @@ def read_body(kind: type[T], signed: Signed, data: bytes, *, who: str) -> T:
 def kind_of(data: bytes) -> str | None:
     """The tag of the record in an envelope, unchecked; None if there is none. For routing, never for trust."""
     try:
-        body = canon.unpack(Signed, data).body
+        return canon.peek_tag(_envelope(data).body)
     except Refused:
         return None
-    return canon.peek_tag(body)
+
+
+@lru_cache(maxsize=4)  # one message is routed, checked and read, one after the other
+def _envelope(data: bytes) -> Signed:
+    return canon.unpack(Signed, data)
