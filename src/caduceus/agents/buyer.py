@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from caduceus import canon
+from caduceus.agents.payment import withdraw_credit
 from caduceus.errors import Refused
 from caduceus.kinds import Address, JobId, Role, Stage
 from caduceus.market.job import FINAL
@@ -45,8 +46,8 @@ class Buyer:
     def collect(self, job: JobId) -> None:
         """Pull back what the job has left for its buyer, once it has ended."""
         entry = self.chain.job(job)
-        if entry is not None and entry.stage in FINAL and self.chain.credit(entry.token, self.wallet.account) > 0:
-            self.wallet.withdraw(entry.token)
+        if entry is not None and entry.stage in FINAL:
+            withdraw_credit(self.chain, self.wallet, entry)
 
     def reclaim(self, job: JobId) -> None:
         """End a job whose stage has run out, so that everybody can pull what they put in; anyone may.
@@ -56,12 +57,6 @@ class Buyer:
         entry = self.chain.job(job)
         if entry is not None and Stage.OPEN <= entry.stage <= Stage.TRAINING:
             self.wallet.expire(job)
-
-    def abandon(self, job: JobId) -> None:
-        """Take the money out of a job that nobody has accepted."""
-        entry = self.chain.job(job)
-        if entry is not None and entry.stage in (Stage.OPEN, Stage.FUNDED):
-            self.wallet.cancel(job)
 
 
 def join(chain: Chain, wallet: Wallet, role: Role, signer: Address, agreement_key: bytes) -> None:

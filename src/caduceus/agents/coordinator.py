@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from caduceus import canon
 from caduceus.agents.anchoring import Anchoring, OnSent
 from caduceus.agents.buyer import join
-from caduceus.agents.payment import pull, settlement_of
+from caduceus.agents.payment import collect, settlement_of
 from caduceus.crypto import sign
 from caduceus.crypto.sign import Signer
 from caduceus.errors import PeerFault, Refused
@@ -250,12 +250,8 @@ class Coordinator:
         """Pull fee and bond of a job that has ended, and any credit."""
         entry = self._entry(job)
         if entry.stage in FINAL:
-            if not any(claim.account == self.wallet.account for claim in self.chain.claims(job)):
-                bonded = entry.stage is not Stage.REJECTED and any(entry.coordinator_signer)
-                deposit = entry.bond if bonded else Tokens(0)
-                pull(self.wallet, settlement if entry.stage is Stage.COMPLETED else None, entry, deposit)
-            if self.chain.credit(entry.token, self.wallet.account):
-                self.wallet.withdraw(entry.token)
+            bonded = entry.stage is not Stage.REJECTED and any(entry.coordinator_signer)
+            collect(self.chain, self.wallet, entry, settlement, entry.bond if bonded else Tokens(0))
 
     def _entry(self, job: JobId) -> JobEntry:
         entry = self.chain.job(job)

@@ -8,7 +8,7 @@ from functools import lru_cache
 from caduceus import canon
 from caduceus.data.card import Card
 from caduceus.errors import Refused
-from caduceus.kinds import Digest, Tokens
+from caduceus.kinds import Digest, Stage, Tokens
 from caduceus.market.settlement import Settlement, settle
 from caduceus.market.specification import JobSpec
 from caduceus.ports import Chain, Enrolment, JobEntry, Store, Wallet
@@ -52,7 +52,24 @@ def _read_card(card: bytes) -> Card:
     return canon.unpack(Card, card)
 
 
-def pull(wallet: Wallet, settlement: Settlement | None, entry: JobEntry, deposit: Tokens) -> None:
+def collect(chain: Chain, wallet: Wallet, entry: JobEntry, settlement: Settlement | None, deposit: Tokens) -> None:
+    """Pull, once, what a job that has ended owes a site or the coordinator, and any credit.
+
+    settlement  the amounts that were settled; counts only if the job was completed
+    deposit     what the job still holds of this account's own money
+    """
+    if not any(claim.account == wallet.account for claim in chain.claims(entry.id)):
+        _claim(wallet, settlement if entry.stage is Stage.COMPLETED else None, entry, deposit)
+    withdraw_credit(chain, wallet, entry)
+
+
+def withdraw_credit(chain: Chain, wallet: Wallet, entry: JobEntry) -> None:
+    """Pull what the contract owes an account beyond claims, if it owes anything."""
+    if chain.credit(entry.token, wallet.account):
+        wallet.withdraw(entry.token)
+
+
+def _claim(wallet: Wallet, settlement: Settlement | None, entry: JobEntry, deposit: Tokens) -> None:
     """Claim what a settlement gives this account together with its deposit; nothing is sent if nothing is due.
 
     settlement  None if the job ended without one: then the deposit alone

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from caduceus import canon
 from caduceus.agents.buyer import join
-from caduceus.agents.payment import pull
+from caduceus.agents.payment import collect
 from caduceus.data.card import Card, matches
 from caduceus.data.policy import Terms, Verdict, judge
 from caduceus.data.schema import Schema
@@ -97,8 +97,4 @@ class Steward:
         entry = self.chain.job(job)
         if entry is None or entry.stage not in FINAL or not self.is_seated(job):
             return
-        account = self.wallet.account
-        if not any(claim.account == account for claim in self.chain.claims(job)):
-            pull(self.wallet, settlement if entry.stage is Stage.COMPLETED else None, entry, entry.stake)
-        if self.chain.credit(entry.token, account):
-            self.wallet.withdraw(entry.token)
+        collect(self.chain, self.wallet, entry, settlement, entry.stake)
