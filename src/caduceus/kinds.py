@@ -75,8 +75,3 @@ class Evidence(IntEnum):
     def word(self) -> str:
         """The word as people read it."""
         return self.name.lower().replace("_", " ").replace("re executed", "re-executed")
-
-
-def show_digest(digest: bytes) -> str:
-    """The first eight hex digits: enough for a person to tell two apart."""
-    return digest.hex()[:8]

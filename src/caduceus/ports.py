@@ -208,14 +208,3 @@ class Clock(Protocol):
 
     def monotonic(self) -> float:
         """Seconds from an arbitrary start; never goes back."""
-
-
-class Entropy(Protocol):
-    """Secret bytes from a keyed cipher, so that a resumed role repeats itself exactly."""
-
-    def derive(self, label: str, *context: bytes, size: int) -> bytes:
-        """`size` secret bytes for this purpose; the same arguments give the same bytes.
-
-        label    what the bytes are for; another label gives independent bytes
-        context  values that the bytes are bound to (job, round, roster)
-        """

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from caduceus.crypto.sign import (
     _HALF_ORDER,
-    _ORDER,
+    ORDER,
     Receipt,
     Settlement,
     Signer,
@@ -68,7 +68,7 @@ def test_a_digest_and_its_signature_are_those_of_eth_account(struct):
     assert Signer(KEY).sign(digest(DOMAIN, struct)) == bytes(signed.signature)
 
 
-@given(structs, st.binary(min_size=32, max_size=32).filter(lambda k: 0 < int.from_bytes(k) < _ORDER))
+@given(structs, st.binary(min_size=32, max_size=32).filter(lambda k: 0 < int.from_bytes(k) < ORDER))
 def test_a_signature_recovers_to_its_signer_and_to_nobody_else(struct, key):
     signer = Signer(key)
     signature = signer.sign(digest(DOMAIN, struct))
@@ -103,7 +103,7 @@ def test_only_one_form_of_a_signature_is_accepted():
     good = signer.sign(struct)
     s = int.from_bytes(good[32:64])
     assert s <= _HALF_ORDER
-    high = good[:32] + (_ORDER - s).to_bytes(32) + bytes([55 - good[64]])
+    high = good[:32] + (ORDER - s).to_bytes(32) + bytes([55 - good[64]])
     refusals = {
         "upper half": high,
         "expected 65": good[:64],
@@ -131,7 +131,7 @@ def test_a_word_that_does_not_fit_is_misuse():
         Signer(KEY).sign(bytes(31))
 
 
-@pytest.mark.parametrize("key", [bytes(32), _ORDER.to_bytes(32), KEY[:31], KEY + b"\x00"])
+@pytest.mark.parametrize("key", [bytes(32), ORDER.to_bytes(32), KEY[:31], KEY + b"\x00"])
 def test_a_number_outside_the_group_is_no_key(key):
     with pytest.raises(Misuse, match="signer"):
         Signer(key)

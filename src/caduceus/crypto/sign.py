@@ -21,8 +21,10 @@ from caduceus.kinds import Address, Digest, JobId
 
 SIGNATURE_BYTES = 65
 
+ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+"""Order of the secp256k1 group (SEC 2, section 2.4.1); a private key lies in 1 .. ORDER - 1."""
+
 _HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
-_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 _CHECKS_REMEMBERED = 8192
 
 
@@ -113,7 +115,7 @@ class Signer:
     __slots__ = ("_key", "address")
 
     def __init__(self, key: bytes) -> None:
-        if len(key) != 32 or not 0 < int.from_bytes(key) < _ORDER:
+        if len(key) != 32 or not 0 < int.from_bytes(key) < ORDER:
             raise Misuse("signer: a key is 32 bytes, between 1 and the order of secp256k1")
         self._key = coincurve.PrivateKey(key)
         self.address = _address_of(self._key.public_key)

@@ -8,11 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from caduceus import canon
+from caduceus.crypto.sign import ORDER
 from caduceus.edges.workspace import write_whole
 from caduceus.errors import Refused
-
-SECP256K1_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
-"""Order of the secp256k1 group (SEC 2, section 2.4.1); a private key lies in 1 .. order - 1."""
 
 
 @canon.record("keyring/1")
@@ -77,4 +75,4 @@ def load(path: Path) -> Keyring:
 
 
 def _scalar() -> bytes:
-    return (1 + secrets.randbelow(SECP256K1_ORDER - 1)).to_bytes(32, "big")
+    return (1 + secrets.randbelow(ORDER - 1)).to_bytes(32, "big")

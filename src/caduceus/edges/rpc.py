@@ -22,11 +22,9 @@ REVERTED = 3
 """Execution reverted; `data` holds what the contract returned."""
 REJECTED = -32000
 """The node's rules refuse the transaction or the query (nonce, funds, unknown block)."""
-INVALID_REQUEST = -32600
 METHOD_NOT_FOUND = -32601
 INVALID_PARAMS = -32602
 INTERNAL = -32603
-LIMIT_EXCEEDED = -32005
 
 
 class RpcError(Refused):

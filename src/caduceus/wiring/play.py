@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 
 from caduceus import canon
@@ -58,7 +58,6 @@ class Played:
     sites: dict[str, SiteData]
     network_name: str
     seconds_training: float
-    notes: tuple[str, ...] = field(default=())
 
 
 def play(workspace: Workspace, order: Order, watch: Watch) -> Played:
@@ -137,6 +136,7 @@ class _Stage:
         return FolderStore(self.workspace.blobs)
 
     def coordinator(self) -> Coordinator:
+        """The coordinator's agent, over this machine's edges."""
         party = self.cast[COORDINATOR]
         return Coordinator(
             self.network.chain,

@@ -80,6 +80,7 @@ class _Reader:
         self._codes = {load(name).bytecode: f"{name}.constructor" for name in NAMES}
 
     def read(self, block: Mapping[str, Any], receipts: Sequence[Mapping[str, Any]]) -> Iterator[Transaction]:
+        """The suite's own transactions in a block, those that succeeded, in order."""
         for sent, receipt in zip(block["transactions"], receipts, strict=True):
             what = self._name(sent)
             if what is None or int(receipt["status"], 16) != 1:
