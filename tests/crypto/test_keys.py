@@ -1,10 +1,10 @@
-"""Entropy, agreement and seals, against the RFCs' own numbers."""
+"""Entropy, public keys and seals, against the RFCs' own numbers."""
 
-import copy
 import hmac
 from hashlib import sha256
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.ciphers.algorithms import ChaCha20
@@ -12,9 +12,8 @@ from cryptography.hazmat.primitives.poly1305 import Poly1305
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caduceus.crypto import agree
-from caduceus.crypto.agree import Agreement
-from caduceus.crypto.entropy import KeyedEntropy, tagged
+from caduceus.crypto.curve25519 import is_sound
+from caduceus.crypto.entropy import KeyedEntropy, expand, tagged
 from caduceus.crypto.seal import seal, unseal
 from caduceus.errors import Misuse, Refused
 
@@ -74,38 +73,19 @@ def test_entropy_shows_no_root_and_refuses_a_short_one():
         KeyedEntropy(ROOT[:31])
 
 
-# ---------------------------------------------------------------- agreement
-
-ALICE = bytes.fromhex("77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a")
-BOB = bytes.fromhex("5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb")
-ALICES = bytes.fromhex("8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a")
-BOBS = bytes.fromhex("de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f")
-THEIRS = bytes.fromhex("4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742")
+@given(key, st.text(max_size=20), some)
+def test_another_key_is_one_block_of_hkdf_expand(root, purpose, context):
+    info = tagged("caduceus/expand/1", purpose.encode(), context)
+    assert expand(root, purpose, context) == hmac.digest(root, info + b"\x01", "sha256")
 
 
-def test_public_keys_and_the_shared_secret_are_those_of_rfc_7748():
-    assert (agree.public_key(ALICE), agree.public_key(BOB)) == (ALICES, BOBS)  # section 6.1
-    salt = tagged("caduceus/agree/1", agree.SUITE.encode(), ALICES, BOBS)
-    expected = hkdf(THEIRS, salt, tagged("caduceus/agree/1", b"mask", b"context"), 32)
-    assert Agreement(ALICE).key(BOBS, purpose="mask", context=b"context") == expected
-    assert Agreement(BOB).key(ALICES, purpose="mask", context=b"context") == expected
+def test_another_key_differs_by_purpose_context_and_root():
+    seen = {expand(ROOT, "a"), expand(ROOT, "b"), expand(ROOT, "a", b"x"), expand(bytes(32), "a")}
+    assert len(seen) == 4
+    assert expand(ROOT, "a") == expand(ROOT, "a", b"")
 
 
-@given(key, key, some)
-def test_both_ends_agree_and_nobody_else_does(one, other, context):
-    ours, theirs = Agreement(one), Agreement(other)
-    found = ours.key(theirs.public, purpose="mask", context=context)
-    assert found == theirs.key(ours.public, purpose="mask", context=context)
-    assert found == ours.key(theirs.public, purpose="mask", context=context)  # from memory this time
-    assert found != ours.key(theirs.public, purpose="seal", context=context)
-    assert found != ours.key(theirs.public, purpose="mask", context=context + b"x")
-    assert (found == ours.key(ours.public, purpose="mask", context=context)) == (ours.public == theirs.public)
-
-
-def test_an_agreement_shows_no_secret_and_is_not_copied():
-    assert ALICE.hex() not in repr(Agreement(ALICE))
-    with pytest.raises(Misuse, match="pickled"):
-        copy.copy(Agreement(ALICE))
+# ---------------------------------------------------------------- public keys on Curve25519
 
 
 SMALL_ORDER = [
@@ -118,15 +98,13 @@ SMALL_ORDER = [
 
 
 @pytest.mark.parametrize("point", SMALL_ORDER)
-def test_a_point_of_small_order_is_not_sound_and_is_refused(point):
-    assert not agree.is_sound(bytes.fromhex(point))
-    with pytest.raises(Refused, match="small order"):
-        Agreement(ROOT).key(bytes.fromhex(point), purpose="mask", context=b"")
+def test_a_point_of_small_order_is_not_sound(point):
+    assert not is_sound(bytes.fromhex(point))
 
 
 @given(key)
 def test_a_key_that_was_generated_is_sound(private):
-    assert agree.is_sound(agree.public_key(private))
+    assert is_sound(X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw())
 
 
 @pytest.mark.parametrize(
@@ -139,15 +117,13 @@ def test_a_key_that_was_generated_is_sound(private):
     ],
 )
 def test_a_second_writing_of_a_key_is_not_sound(point):
-    assert not agree.is_sound(point)
+    assert not is_sound(point)
 
 
-def test_a_key_of_the_wrong_length_is_refused_and_ours_is_misuse():
-    assert not agree.is_sound(ALICES[:-1])
-    with pytest.raises(Refused, match="32 bytes"):
-        Agreement(ROOT).key(bytes(31), purpose="mask", context=b"")
-    with pytest.raises(Misuse, match="32 bytes"):
-        agree.public_key(ROOT + b"x")
+def test_a_key_of_another_length_is_not_sound():
+    assert is_sound((9).to_bytes(32, "little"))
+    assert not is_sound((9).to_bytes(31, "little"))
+    assert not is_sound((9).to_bytes(33, "little"))
 
 
 # ---------------------------------------------------------------- seals

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from caduceus.crypto import keystream, merkle, shamir, sign
-from caduceus.crypto.agree import Agreement, is_sound
+from caduceus.crypto.curve25519 import is_sound
 from caduceus.errors import Misuse
 from caduceus.protocol import encoding
 
@@ -30,7 +30,7 @@ def generator():
     return module
 
 
-@pytest.mark.parametrize("name", ["merkle", "eip712", "agree", "shamir", "keystream", "encoding"])
+@pytest.mark.parametrize("name", ["merkle", "eip712", "curve25519", "shamir", "keystream", "encoding"])
 def test_the_files_hold_what_their_generator_writes(name):
     assert (FOLDER / f"{name}.json").read_text() == generator().text(name)
 
@@ -89,20 +89,16 @@ def test_a_bad_eip712_vector_is_nobodys_signature(case):
     assert not sign.verify(address, digest, signature)
 
 
-# ---------------------------------------------------------------- agreement
+# ---------------------------------------------------------------- public keys on Curve25519
 
 
-@pytest.mark.parametrize("case", cases("agree"))
-def test_an_agreement_vector_has_its_public_key_and_its_key(case):
-    ours = Agreement(bytes.fromhex(case["private"]))
-    assert ours.public.hex() == case["public"]
-    peer, context = bytes.fromhex(case["peer"]), bytes.fromhex(case["context"])
-    assert is_sound(peer)
-    assert ours.key(peer, purpose=case["purpose"], context=context).hex() == case["key"]
+@pytest.mark.parametrize("case", cases("curve25519"))
+def test_a_public_key_vector_is_sound(case):
+    assert is_sound(bytes.fromhex(case["public"]))
 
 
-@pytest.mark.parametrize("case", cases("agree", "bad"), ids=reasons)
-def test_a_bad_agreement_vector_is_no_public_key(case):
+@pytest.mark.parametrize("case", cases("curve25519", "bad"), ids=reasons)
+def test_a_bad_public_key_vector_is_not_sound(case):
     assert not is_sound(bytes.fromhex(case["point"]))
 
 

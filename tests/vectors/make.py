@@ -8,7 +8,6 @@ Entries under "bad" are broken on purpose and must be refused.
 
 from __future__ import annotations
 
-import hmac
 import json
 from fractions import Fraction
 from hashlib import sha256
@@ -149,40 +148,16 @@ def eip712() -> dict[str, object]:
     return {"about": "typed digests and signatures, from eth_account", "good": good, "bad": bad}
 
 
-# ---------------------------------------------------------------- agreement
+# ---------------------------------------------------------------- public keys on Curve25519
 
 
-def tagged(*parts: bytes) -> bytes:
-    return b"".join(len(part).to_bytes(4) + part for part in parts)
-
-
-def agree_case(one: bytes, other: bytes, purpose: str, context: bytes) -> dict[str, object]:
-    ours, theirs = X25519PrivateKey.from_private_bytes(one), X25519PrivateKey.from_private_bytes(other)
-    low, high = sorted(key.public_key().public_bytes_raw() for key in (ours, theirs))
-    salt = tagged(b"caduceus/agree/1", b"x25519-hkdf-sha256", low, high)
-    extracted = hmac.digest(salt, ours.exchange(theirs.public_key()), "sha256")
-    info = tagged(b"caduceus/agree/1", purpose.encode(), context)
-    return {
-        "private": one.hex(),
-        "public": ours.public_key().public_bytes_raw().hex(),
-        "peer": theirs.public_key().public_bytes_raw().hex(),
-        "purpose": purpose,
-        "context": context.hex(),
-        "key": hmac.digest(extracted, info + b"\x01", "sha256").hex(),
-    }
-
-
-def agree() -> dict[str, object]:
-    # The private keys of RFC 7748, section 6.1; test_keys.py has the public keys and the secret that it prints.
+def curve25519() -> dict[str, object]:
+    # The private keys of RFC 7748, section 6.1, and two more.
     alice = bytes.fromhex("77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a")
     bob = bytes.fromhex("5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb")
-    good = [
-        agree_case(alice, bob, "secagg/mask/1", b""),
-        agree_case(bob, alice, "secagg/mask/1", b""),
-        agree_case(alice, bob, "secagg/parcel/1", b"roster"),
-        agree_case(seeded("agree a", 32), seeded("agree b", 32), "", bytes(200)),
-        agree_case(alice, alice, "with oneself", b""),
-    ]
+    privates = (alice, bob, seeded("agree a", 32), seeded("agree b", 32))
+    keys = [X25519PrivateKey.from_private_bytes(private).public_key() for private in privates]
+    good = [{"public": key.public_bytes_raw().hex()} for key in keys]
     p = 2**255 - 19
     points = {
         "zero": 0,
@@ -198,7 +173,7 @@ def agree() -> dict[str, object]:
     }
     bad = [{"why": why, "point": point.to_bytes(32, "little").hex()} for why, point in points.items()]
     bad += [{"why": "a byte too few", "point": "09" * 31}, {"why": "a byte too many", "point": "09" * 33}]
-    return {"about": "X25519, then HKDF-SHA256; bad points are no public keys", "good": good, "bad": bad}
+    return {"about": "X25519 public keys; bad points are none", "good": good, "bad": bad}
 
 
 # ---------------------------------------------------------------- Shamir
@@ -316,7 +291,7 @@ def encoding() -> dict[str, object]:
 ALL = {
     "merkle": merkle,
     "eip712": eip712,
-    "agree": agree,
+    "curve25519": curve25519,
     "shamir": shamir,
     "keystream": keystream,
     "encoding": encoding,

@@ -6,6 +6,7 @@ that safe is its journal, which keeps it from answering a different question wit
 
 from __future__ import annotations
 
+import hmac
 from typing import Protocol
 
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -59,6 +60,15 @@ class KeyedEntropy:
             raise Misuse(f"entropy: gives 1 to {MOST_BYTES} bytes at a time, asked for {size}")
         info = tagged("caduceus/entropy/1", label.encode(), *context)
         return HKDF(SHA256(), length=size, salt=None, info=info).derive(self._root)
+
+
+def expand(key: bytes, purpose: str, context: bytes = b"") -> bytes:
+    """Another 32-byte key from a uniform one: HKDF-Expand to one block (RFC 5869, section 2.3).
+
+    key      32 uniform secret bytes
+    purpose  what the new key is for; another purpose or context gives an independent key
+    """
+    return hmac.digest(key, tagged("caduceus/expand/1", purpose.encode(), context) + b"\x01", "sha256")
 
 
 def tagged(tag: str, *parts: bytes) -> bytes:
