@@ -35,6 +35,8 @@ app = typer.Typer(
 )
 jobs = typer.Typer(no_args_is_help=True, help="Read what a job asks for, or how a job stands.")
 app.add_typer(jobs, name="job")
+secagg = typer.Typer(no_args_is_help=True, help="What secure aggregation takes.")
+app.add_typer(secagg, name="secagg")
 
 Data = Annotated[
     Path | None,
@@ -228,3 +230,41 @@ def report(
     from caduceus.cli import running
 
     running.report(run, data, node, out)
+
+
+@secagg.command("plan")
+def secagg_plan(
+    sites: Annotated[int | None, typer.Option(metavar="N", help="How many sites; default: a row of sizes.")] = None,
+    corrupt: Annotated[
+        float | None, typer.Option(min=0, max=1, metavar="SHARE", help="Of all sites, lying with the coordinator.")
+    ] = None,
+    dropout: Annotated[
+        float | None, typer.Option(min=0, max=1, metavar="SHARE", help="Of all sites, silent in a round.")
+    ] = None,
+    security: Annotated[
+        int | None, typer.Option(metavar="BITS", help="Secrets leak with at most 2^-BITS; default: 40.")
+    ] = None,
+    correctness: Annotated[
+        int | None, typer.Option(metavar="BITS", help="A round fails with at most 2^-BITS; default: 20.")
+    ] = None,
+    adaptive: Annotated[
+        bool | None,
+        typer.Option("--adaptive/--no-adaptive", help="Whoever lies sees the graph and chooses who is silent."),
+    ] = None,
+) -> None:
+    """Show how many neighbours and which committee secure aggregation takes, and what may then go wrong.
+
+    Without assumptions of yours: up to 512 sites a third may lie and as many
+    may fall silent as can be spared; beyond, a tenth each; who falls silent is
+    chosen by whoever lies. Few sites mask with everybody and need no chance.
+
+    \b
+    caduceus secagg plan
+    caduceus secagg plan --sites 1000 --corrupt 0.1 --dropout 0.05
+    caduceus secagg plan --sites 10000 --no-adaptive
+
+    Writes nothing.
+    """
+    from caduceus.cli import planning
+
+    planning.show_plan(sites, planning.Wanted(corrupt, dropout, security, correctness, adaptive))
