@@ -7,7 +7,7 @@ struct Member {
     uint8 roles;
     /// Address of the key that signs protocol messages; apart from the account that holds money.
     address signer;
-    /// X25519 public key to which shares are sealed.
+    /// SHA-256 of the ML-DSA-65 public key that vouches for the keys to which shares are sealed.
     bytes32 agreementKey;
 }
 
@@ -47,7 +47,7 @@ interface IMembers {
     /// @notice Join with at least one role. Anyone may: vouching for identity is the attesters' work.
     /// @param roles        Bit flags, see `Roles`.
     /// @param signer       Address of the key that will sign protocol messages.
-    /// @param agreementKey X25519 public key.
+    /// @param agreementKey SHA-256 of the ML-DSA-65 public key that vouches for the member's agreement keys.
     /// @param profile      Digest of the member's own description; only the event keeps it.
     function register(uint8 roles, address signer, bytes32 agreementKey, bytes32 profile) external;
 
