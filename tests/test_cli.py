@@ -15,9 +15,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from caduceus.canon import peek_tag, tag_of
 from caduceus.cli import app
 from caduceus.cli.exits import BUG, PEER, REFUSED, UNAVAILABLE, UNCERTAIN, explain
 from caduceus.errors import Error, Misuse, PeerFault, Refused, Unavailable, Uncertain
+from caduceus.protocol.secagg_exchange import Exchange
+from caduceus.protocol.secagg_setup_record import SetupRecord
 from command import Ran, caduceus
 from small_federation import Small, write_small
 
@@ -137,6 +140,13 @@ def test_a_job_is_found_by_the_name_of_an_example(name):
     result = call("job", "check", name)
     assert result.exit_code == 0, result.stderr
     assert "Predicts" in result.stdout
+
+
+def test_a_job_says_what_it_shows_of_single_updates(small):
+    assert "Shows of single updates: sum. " in call("job", "check", small.job).stdout
+    edit(small.job, lambda text: text.replace("[job]\n", '[job]\nvisibility = "cohort"\ncohort = 3\n'))
+    edit(small.job, lambda text: text.replace("min = 3", "min = 6"))
+    assert "Shows of single updates: cohort, of at least 3 sites. " in call("job", "check", small.job).stdout
 
 
 def test_site_shows_rows_and_no_value(small):
@@ -378,18 +388,35 @@ def test_a_missing_blob_is_named_and_the_transcript_left_alone(copied):
     assert fingerprint(copied) == before
 
 
-def test_a_flipped_byte_fails_the_report_too(copied):
-    blob = max(
-        (path for path in (copied / "transcript" / "blobs").rglob("*") if path.is_file()),
-        key=lambda p: p.stat().st_size,
-    )
-    data = bytearray(blob.read_bytes())
+def blob_of(kind: type, run: Path) -> Path:
+    """The largest blob of a kind in a run's transcript."""
+    blobs = [path for path in (run / "transcript" / "blobs").rglob("*") if path.is_file()]
+    return max((path for path in blobs if peek_tag(path.read_bytes()) == tag_of(kind)), key=lambda p: p.stat().st_size)
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
     data[100] ^= 1
-    blob.write_bytes(data)
+    path.write_bytes(data)
+
+
+def test_a_flipped_byte_in_what_the_report_is_made_of_fails_it_too(copied):
+    blob = blob_of(Exchange, copied)
+    flip(blob)
     (copied / "report.html").unlink()
     result = call("report", copied)
     assert blob.name in the_line(result)
     assert not (copied / "report.html").exists()
+
+
+def test_a_flipped_byte_that_only_the_audit_finds_is_said_in_the_report(copied):
+    blob = blob_of(SetupRecord, copied)
+    flip(blob)
+    (copied / "report.html").unlink()
+    result = call("report", copied)
+    assert result.exit_code == REFUSED
+    assert blob.name in the_line(result)
+    assert blob.name in (copied / "report.html").read_text()
 
 
 def test_a_folder_with_something_else_in_it_is_no_place_for_a_run(small, tmp_path):

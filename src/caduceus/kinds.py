@@ -26,6 +26,9 @@ Tokens = NewType("Tokens", int)
 Floats = npt.NDArray[np.float64]
 """Model-unit numbers, float64."""
 
+Singles = npt.NDArray[np.float32]
+"""The same in float32, as torch has them."""
+
 Residues = npt.NDArray[np.uint32] | npt.NDArray[np.uint64]
 """Integers modulo 2**32 or 2**64: the dtype is the modulus, and numpy's wrap-around is the ring."""
 
@@ -54,12 +57,14 @@ class Stage(IntEnum):
 
 
 class Visibility(IntEnum):
-    """What a job lets anyone see of single updates. A rule names the least that it needs."""
+    """What a job lets anyone see of single updates, the most first. A rule names the least that it needs."""
 
     OPEN = 0
     """Plain updates; for control arms only."""
-    SUM = 1
-    """One coordinator, one sum over all sites that took part (Bonawitz et al. 2017)."""
+    COHORT = 1
+    """One coordinator, sums over groups of sites that are drawn anew for every sum."""
+    SUM = 2
+    """One coordinator, one sum over all sites that took part."""
 
 
 class Evidence(IntEnum):

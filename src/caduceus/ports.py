@@ -59,6 +59,12 @@ class Chain(Protocol):
     def enrolments(self, job: JobId) -> Sequence[Enrolment]:
         """In the order of seats."""
 
+    def beacon(self, job: JobId) -> Digest:
+        """The hash of the block in which the enrolment closed: nobody knew it while sites enrolled.
+
+        Raises Refused if the job has not started.
+        """
+
     def anchors(self, job: JobId) -> Sequence[Anchor]:
         """In the order of rounds."""
 

@@ -57,6 +57,7 @@ def test_a_job_that_meets_the_terms_is_allowed():
         ({"buyer": Address(bytes(20))}, "not among those admitted"),
         ({"purpose": "marketing"}, "purpose is 'marketing', allowed are research, quality"),
         ({"visibility": Visibility.OPEN}, "visibility OPEN shows more than SUM"),
+        ({"visibility": Visibility.COHORT}, "visibility COHORT shows more than SUM"),
         ({"columns": ("age", "postcode")}, "withheld columns: postcode"),
         ({"min_sites": 2}, "1 other sites, at least 2"),
         ({"max_sites": 11}, "pays 90 per seat, the floor is 100"),
@@ -72,6 +73,21 @@ def test_a_job_that_breaks_a_rule_is_refused_for_exactly_that(change: dict[str, 
     assert why in verdict.reasons[0]
     with pytest.raises(Refused, match="terms do not allow this job"):
         verdict.enforce()
+
+
+@pytest.mark.parametrize("allowed", Visibility)
+@pytest.mark.parametrize("asked", Visibility)
+def test_a_job_may_show_what_the_terms_allow_or_less(allowed: Visibility, asked: Visibility):
+    said = reasons(terms(most_open=allowed), dataclasses.replace(ASK, visibility=asked))
+    order = [Visibility.OPEN, Visibility.COHORT, Visibility.SUM]
+    assert (said == "") == (order.index(asked) >= order.index(allowed))
+
+
+def test_terms_for_groups_count_the_other_sites_of_a_group():
+    """`min_sites` of an ask is the least size of a group where sums are over groups."""
+    grouped = dataclasses.replace(ASK, visibility=Visibility.COHORT, min_sites=3)
+    assert reasons(terms(most_open=Visibility.COHORT), grouped) == ""
+    assert "2 other sites, at least 5" in reasons(terms(most_open=Visibility.COHORT, min_other_sites=5), grouped)
 
 
 def test_all_broken_rules_are_named_at_once():
@@ -120,6 +136,11 @@ def test_a_terms_file_is_careful_where_it_is_silent():
     assert not said.exact_sums
     assert said.purposes == ("research",)
     assert said.min_other_sites == 2
+
+
+@pytest.mark.parametrize("named", Visibility)
+def test_a_terms_file_names_the_most_that_may_be_seen(named: Visibility):
+    assert read_terms_file(f'visibility = "{named.name.lower()}"', where="terms.toml").most_open is named
 
 
 def test_a_terms_file_says_it_all():

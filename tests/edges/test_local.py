@@ -99,7 +99,7 @@ def test_keys_are_made_once_for_their_owner_alone_and_never_printed(tmp_path):
     ring = keyring.load_or_make(path)
     assert keyring.load_or_make(path) == ring
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert len({ring.account, ring.signer, ring.agreement, ring.entropy}) == 4
+    assert len({ring.account, ring.signer, ring.identity, ring.entropy}) == 4
     assert ring.account.hex() not in repr(ring)
     assert repr(ring.account)[2:10] not in repr(ring)
 

@@ -5,8 +5,9 @@ import pytest
 from caduceus import canon
 from caduceus.data.schema import Column, Schema
 from caduceus.errors import Refused
-from caduceus.kinds import Visibility
+from caduceus.kinds import Address, Visibility
 from caduceus.market.specification import JobSpec, read_job_file, specify
+from caduceus.market.terms import ask_of
 
 SCHEMA = Schema(
     "Tiny",
@@ -50,6 +51,26 @@ def test_a_job_file_becomes_a_specification_that_survives_the_wire():
     assert canon.unpack(JobSpec, canon.pack(spec)) == spec
 
 
+COHORT = FILE.replace('schema = "schema.toml"', 'schema = "schema.toml"\nvisibility = "cohort"\ncohort = 5', 1) + (
+    "[sites]\nmin = 10\nmax = 40\n"
+)
+"""Sums over groups of at least five of at least ten sites."""
+
+
+def test_a_job_may_open_sums_over_groups_and_says_how_small():
+    spec = spec_of(COHORT)
+    assert spec.visibility is Visibility.COHORT
+    assert spec.cohort == 5
+    assert canon.unpack(JobSpec, canon.pack(spec)) == spec
+    assert spec_of(FILE).cohort == 0
+
+
+@pytest.mark.parametrize(("spec", "seen", "others"), [(COHORT, Visibility.COHORT, 5), (FILE, Visibility.SUM, 3)])
+def test_terms_judge_a_job_by_its_smallest_sum(spec, seen, others):
+    ask = ask_of(spec_of(spec), Address(bytes(20)))
+    assert (ask.visibility, ask.min_sites) == (seen, others)
+
+
 def test_a_perceptron_has_keys_of_its_own():
     spec = spec_of(FILE.replace('kind = "logistic"', 'kind = "mlp"\nhidden = [8, 4]'))
     assert spec.learning.logistic is None
@@ -75,3 +96,29 @@ def test_a_perceptron_has_keys_of_its_own():
 def test_a_job_file_that_is_wrong_names_the_key(old, new, message):
     with pytest.raises(Refused, match=message):
         spec_of(FILE.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('visibility = "cohort"\n', "", r"job\.cohort: given with visibility = \"cohort\" only"),
+        ('visibility = "cohort"', 'visibility = "sum"', r"job\.cohort: given with visibility = \"cohort\" only"),
+        ("cohort = 5\n", "", r"job\.cohort: given with visibility = \"cohort\" only"),
+        ("cohort = 5", "cohort = 2", r"job\.toml: job cohort: .*greater than or equal to 3"),
+        ("cohort = 5", "cohort = 0", r"job\.toml: job cohort: .*greater than or equal to 3"),
+        ("cohort = 5", "cohort = 5.5", r"job\.toml: job cohort"),
+        ("cohort = 5", "cohort = 513", r"job\.toml: job cohort"),
+        ("cohort = 5", "cohort = 6", r"sites\.min: at least twice job\.cohort"),
+        ("min = 10", "min = 9", r"sites\.min: at least twice job\.cohort"),
+        ('visibility = "cohort"', 'visibility = "open"', r"job\.toml: job visibility"),
+    ],
+)
+def test_a_job_file_with_groups_that_cannot_be_names_the_key(old, new, message):
+    assert old in COHORT
+    with pytest.raises(Refused, match=message):
+        spec_of(COHORT.replace(old, new))
+
+
+@pytest.mark.parametrize("cohort", [3, 5])
+def test_a_cohort_of_half_the_sites_or_fewer_will_do(cohort):
+    assert spec_of(COHORT.replace("cohort = 5", f"cohort = {cohort}")).cohort == cohort

@@ -87,6 +87,34 @@ def test_a_job_reads_the_same_at_every_stage_but_for_what_changed(world: World) 
     assert entry.coordinator_signer == play.coordinator.signer.address
 
 
+def test_the_beacon_is_the_hash_of_the_block_in_which_the_enrolment_closed(world: World) -> None:
+    play = Play(world, sites=2).enrolling()
+    sent = play.coordinator.wallet.start(play.id)
+    block = world.node.request("eth_getBlockByNumber", [hex(sent.block), False])
+    assert world.chain.beacon(play.id) == unhex(block["hash"])
+    other = Play(world, sites=2).training()
+    assert world.chain.beacon(other.id) != world.chain.beacon(play.id)
+    play.anchor()
+    world.pass_time(100)
+    assert world.chain.beacon(play.id) == unhex(block["hash"])
+
+
+def test_there_is_no_beacon_while_sites_can_still_enrol(world: World) -> None:
+    play = Play(world, sites=2).enrolling()
+    for job in (play.id, JobId(digest("unheard of"))):
+        with pytest.raises(Refused, match=f"0x{job.hex()} has not started"):
+            world.chain.beacon(job)
+
+
+def test_a_node_that_shows_another_jobs_start_is_caught(world: World) -> None:
+    first, second = (Play(world, sites=1).training() for _ in range(2))
+    started = world.node.logs(world.deployment.jobs, [named.JOB_EVENTS["JobStarted"]], second.id, since=0)
+    chain = meddled(world, "eth_getLogs", lambda _: started)
+    assert chain.beacon(second.id) == world.chain.beacon(second.id)
+    with pytest.raises(PeerFault, match="JobStarted does not fit"):
+        chain.beacon(first.id)
+
+
 def test_the_clock_is_the_newest_blocks(world: World) -> None:
     before = world.chain.now()
     world.pass_time(100)

@@ -1,504 +1,547 @@
-"""A coordinator that lies: no site opens a second sum, and no site answers for what the coordinator did."""
+"""Sites that misbehave in a round: they are named, they count as silent, and the rest is summed all the same."""
+
+from functools import cache
 
 import numpy as np
 import pytest
 
 from adversary import (
-    COORDINATOR,
     DOMAIN,
     JOB,
-    Memory,
     Play,
-    a_client,
-    a_session,
-    a_vector,
+    SetupPlay,
+    a_setup,
+    a_setup_site,
+    altered,
+    altered_deal,
+    altered_upload,
+    framed,
+    only,
+    prepared,
     reads,
     said_by,
     signer_of,
-    told_by_coordinator,
+    upload_kind,
     with_fields,
 )
 from caduceus import canon
-from caduceus.crypto import merkle, sign
+from caduceus.crypto import field, shamir, sign
 from caduceus.errors import PeerFault, Refused
-from caduceus.protocol.envelope import Signed, sign_record
-from caduceus.protocol.secagg_client import Step
-from caduceus.protocol.secagg_messages import (
-    Advertise,
-    Consent,
-    Consents,
-    Header,
-    Inbox,
-    Opening,
-    Receipt,
-    Roster,
-    Survivors,
-    dealing_digest,
-)
-from caduceus.protocol.secagg_replay import leaves
+from caduceus.protocol import secagg_upload as uploads
+from caduceus.protocol.envelope import SCHEME, Signed
+from caduceus.protocol.secagg_messages import Confirm, Consent, Deal, Header, Opening, survivors_digest
+from caduceus.protocol.secagg_parcel import digest as parcel_digest
 from caduceus.protocol.secagg_server import Phase
+from caduceus.protocol.secagg_setup_reading import deal_tree
+from caduceus.protocol.secagg_setup_server import SetupPhase
 
-SITES, SITE = 7, 2
-SESSION = a_session(SITES)
+SITES, BAD = 7, 2
+EVERYBODY = tuple(range(SITES))
+HONEST = tuple(seat for seat in EVERYBODY if seat != BAD)
+SIGNER = signer_of(BAD)
+STAGE = prepared(SITES)
+SESSION = STAGE.session()
 ELSEWHERE = bytes(range(32))
+PHASES = [Phase.UPLOAD, Phase.CONSENT, Phase.OPEN]
+HEAD = uploads.HEAD_BYTES
 
 
-def a_site_at(step, session=SESSION):
-    """A site that stands at a step of an honest round, and the message that is due to it next."""
-    play = Play(session)
+def played(phase, change, silent=None):
+    play = Play(stage=STAGE, sites={BAD: only(phase, change)}, silent=silent or {})
+    total = play.run()
+    assert total.tolist() == play.plain_sum(play.server.survivors)
+    assert play.replayed()[0].tolist() == total.tolist()
+    assert all(seat == BAD for seat in play.problems)
+    return play
+
+
+@cache
+def honest(round=0):
+    """What every site said in a round in which nobody lied, by phase and seat."""
+    play = Play(stage=STAGE, session=STAGE.session(round=round))
     play.run()
-    client = a_client(session, SITE)
-    client.advertise()
-    for _, _, message in [one for one in play.told if one[1] == SITE]:
-        if client.step is step and not is_receipt(message):
-            return client, message
-        client.react(message)
-    raise AssertionError(f"no message is due at {step}")
+    return {(phase, seat): body for phase, seat, body in play.heard}
 
 
-def is_receipt(message):
-    return canon.peek_tag(canon.unpack(Signed, message).body) == canon.tag_of(Receipt)
+def resealed(message, change):
+    """A message under another envelope, be it an upload or not."""
+    if message[:1] == b"\0":  # an upload begins with the length of its record, and that is short
+        return framed(change(uploads.envelope(message, who="")), message[HEAD:])
+    return canon.pack(change(canon.unpack(Signed, message)))
 
 
-def lied_to(step, kind, **fields):
-    """What a site raises when its next message has other fields, signed by the coordinator."""
-    client, message = a_site_at(step)
-    with pytest.raises((PeerFault, Refused)) as caught:
-        client.react(told_by_coordinator(with_fields(reads(kind, message), **fields)))
-    assert client.step is Step.STOPPED
-    with pytest.raises(PeerFault, match="given up"):
-        client.react(message)  # and now it does not even answer the truth
-    return caught.value
+def resigned(message, signer):
+    """The same content under another signature."""
+
+    def change(signed):
+        body = canon.digest_bytes(signed.body)
+        is_upload = canon.peek_tag(signed.body) == canon.tag_of(upload_kind())
+        struct = sign.Upload(JOB, 0, BAD, body) if is_upload else sign.Statement(body)
+        return with_fields(signed, signature=signer.sign(sign.digest(DOMAIN, struct)))
+
+    return resealed(message, change)
 
 
-# ---------------------------------------------------------------- one decision per round
+def with_high_s(message):
+    def flipped(signature):
+        s = (sign.ORDER - int.from_bytes(signature[32:64])).to_bytes(32)
+        return signature[:32] + s + bytes([55 - signature[64]])
+
+    return resealed(message, lambda signed: with_fields(signed, signature=flipped))
 
 
-def restarted(play, seat):
-    """The same site after a crash: the same keys, vector and journal."""
-    return a_client(play.session, seat, play.memories[seat])
-
-
-def driven(client, play, until):
-    """Repeat to a site what the coordinator told it, up to a kind of message."""
-    client.advertise()
-    for _, _, message in [one for one in play.told if one[1] == client._seat]:
-        if canon.peek_tag(canon.unpack(Signed, message).body) == canon.tag_of(until):
-            return
-        client.react(message)
-
-
-def test_a_second_survivor_list_finds_nobody_to_open_for_it():
-    """The attack that consistency is for: two lists that differ by one site would give away its update."""
-    play = Play(SESSION)
-    play.run()
-    second = tuple(seat for seat in play.server.survivors if seat != 6)
-    for seat in second:
-        site = restarted(play, seat)
-        driven(site, play, Survivors)
-        with pytest.raises(Refused, match="survivors was decided differently"):
-            site.react(told_by_coordinator(Survivors(SESSION.digest, second)))
-        assert site.step is Step.STOPPED
-
-
-def test_the_same_list_asked_again_after_a_crash_gets_the_same_opening():
-    play = Play(SESSION)
-    play.run()
-    for seat in SESSION.seats:
-        site = restarted(play, seat)
-        site.advertise()
-        said = [site.react(message) for _, to, message in play.told if to == seat]
-        opened = next(body for at, who, body in play.heard if (at, who) == (Phase.OPEN, seat))
-        assert said[-1] == [opened]
-
-
-def test_a_second_roster_after_a_crash_is_refused():
-    play = Play(SESSION)
-    play.run()
-    site = restarted(play, SITE)
-    site.advertise()
-    first = next(reads(Roster, message) for _, to, message in play.told if to == SITE)
-    fewer = Roster(SESSION.digest, first.seats[:-1], first.advertisements[:-1])
-    with pytest.raises(Refused, match="roster was decided differently"):
-        site.react(told_by_coordinator(fewer))
-
-
-def test_another_inbox_after_a_crash_is_refused():
-    play = Play(SESSION)
-    play.run()
-    site = restarted(play, SITE)
-    driven(site, play, Inbox)
-    inbox = next(reads(Inbox, m) for _, to, m in play.told if to == SITE and b"secagg/inbox/1" in m)
-    fewer = {name: getattr(inbox, name)[:-1] for name in ("senders", "headers")}
-    tables = {name: getattr(inbox, name)[:-1].copy() for name in ("digests", "parcels", "siblings")}
-    with pytest.raises(Refused, match="upload was decided differently"):
-        site.react(told_by_coordinator(with_fields(inbox, **fewer, **tables)))
-
-
-def test_another_session_of_the_same_round_is_refused():
-    memory = Memory()
-    a_client(SESSION, SITE, memory).advertise()
-    for other in (a_session(SITES, state=ELSEWHERE), a_session(SITES, length=6), a_session(SITES - 1)):
-        with pytest.raises(Refused, match="session was decided differently"):
-            a_client(other, SITE, memory).advertise()
-
-
-def test_a_site_that_lost_its_vector_sends_no_second_one():
-    """Two vectors under the same masks would give away their difference."""
-    play = Play(SESSION)
-    play.run()
-    other = a_vector(a_session(SITES, round=1), SITE)
-    site = a_client(SESSION, SITE, play.memories[SITE], vector=other)
-    with pytest.raises(Refused, match="upload was decided differently"):
-        driven(site, play, Survivors)
-
-
-def test_a_list_is_remembered_by_its_sites_alone():
-    """So a caller can hold a site to one list per public state, in whatever round."""
-    found = []
-    for number in (1, 2):
-        play = Play(a_session(4, round=number))
-        play.run()
-        found.append(play.memories[0]["survivors"])
-    assert found[0] == found[1]
-
-
-# ---------------------------------------------------------------- different words to different sites
-
-
-def test_different_survivor_lists_to_different_sites_open_nothing():
-    """Half of the sites are told that 6 vanished; the coordinator passes on every consent that it has."""
-    play = Play(SESSION)
-    play.until(Phase.UPLOAD)
-    play.server.advance()
-    lists = {True: tuple(range(SITES)), False: tuple(range(SITES - 1))}
-    consents = {}
-    for seat in range(SITES - 1):
-        said = play.clients[seat].react(told_by_coordinator(Survivors(SESSION.digest, lists[seat < 3])))
-        consents[seat] = said[0]
-    everything = told_by_coordinator(Consents(SESSION.digest, tuple(consents), tuple(consents.values())))
-    for seat in consents:
-        with pytest.raises(PeerFault, match="coordinator") as caught:
-            play.clients[seat].react(everything)
-        assert "another roster, dealing or survivor list" in caught.value.why
-    for seat in range(SITES - 1):
-        assert play.clients[seat].step is Step.STOPPED
-
-
-def test_only_as_many_consents_as_saw_another_list_open_nothing():
-    play = Play(SESSION)
-    play.until(Phase.UPLOAD)
-    play.server.advance()
-    seats = tuple(range(SITES - 1))
-    agreed = {
-        seat: play.clients[seat].react(told_by_coordinator(Survivors(SESSION.digest, seats)))[0] for seat in seats[:4]
-    }
-    with pytest.raises(Refused, match="only 4 sites have seen this survivor list, 5 are needed"):
-        play.clients[0].react(told_by_coordinator(Consents(SESSION.digest, tuple(agreed), tuple(agreed.values()))))
-
-
-def test_different_rosters_to_different_sites_never_meet():
-    """A site that is shown a header for another roster than its own blames the coordinator and sends nothing."""
-    client, message = a_site_at(Step.SHARED)
-    inbox = reads(Inbox, message)
-    other = said_by(3, with_fields(reads(Header, inbox.headers[3]), roster=ELSEWHERE))
-    headers = (*inbox.headers[:3], other, *inbox.headers[4:])
-    with pytest.raises(PeerFault, match=r"the coordinator: let a message pass.*seat 3 shared for another roster"):
-        client.react(told_by_coordinator(with_fields(inbox, headers=headers)))
-    assert client.step is Step.STOPPED
-
-
-def test_different_dealings_to_different_sites_open_nothing():
-    """A dealer and the coordinator show one site other commitments; its consent does not meet the others'."""
-    play = Play(SESSION)
-    play.until(Phase.CONSENT)
-    consents = dict(play.server._raw[Phase.CONSENT])
-    consents[3] = said_by(3, with_fields(reads(Consent, consents[3]), dealing=ELSEWHERE))
-    with pytest.raises(PeerFault, match="the coordinator: let a message pass"):
-        play.clients[0].react(told_by_coordinator(Consents(SESSION.digest, tuple(consents), tuple(consents.values()))))
-
-
-# ---------------------------------------------------------------- the roster
-
-ROSTERS = [
-    ("not one advertisement per seat", lambda old: {"seats": old.seats[:-1]}),
-    ("not one advertisement per seat", lambda old: {"advertisements": old.advertisements[:-1]}),
-    (
-        "not one advertisement per seat",
-        lambda old: {"seats": old.seats[::-1], "advertisements": old.advertisements[::-1]},
+ANY_PHASE = {
+    "garbage": lambda phase: lambda message: [b"\xff" * 40],
+    "nothing in it": lambda phase: lambda message: [b""],
+    "as many zeros": lambda phase: lambda message: [bytes(len(message))],
+    "a cut message": lambda phase: lambda message: [message[:-1]],
+    "a byte too many": lambda phase: lambda message: [message + b"\x00"],
+    "somebody else's signature": lambda phase: lambda message: [resigned(message, signer_of(5))],
+    "no signature": lambda phase: (
+        lambda message: [resealed(message, lambda signed: with_fields(signed, signature=b""))]
     ),
-    ("not one advertisement per seat", lambda old: {"seats": (0, 0, *old.seats[2:])}),
-    ("stranger", lambda old: {"seats": (*old.seats[:-1], 99)}),
-    ("stranger", lambda old: {"seats": (-1, *old.seats[1:])}),
-    (
-        "not signed by its registered signer",
-        lambda old: {"advertisements": (old.advertisements[1], *old.advertisements[1:])},
+    "a signature with a high s": lambda phase: lambda message: [with_high_s(message)],
+    "an unknown scheme": lambda phase: (
+        lambda message: [resealed(message, lambda signed: with_fields(signed, scheme="none"))]
     ),
-    ("not signed by its registered signer", lambda old: replaced(old, 3, substituted(signer_of(5)))),
-    ("not signed by its registered signer", lambda old: replaced(old, 3, substituted(COORDINATOR))),
-    ("no public key", lambda old: replaced(old, 3, substituted(signer_of(3), bytes(32)))),
-    ("unreadable", lambda old: replaced(old, 3, lambda _: b"garbage")),
-    ("own advertisement", lambda old: without(old, SITE)),
-    (
-        "only 4 sites are here, 5 are needed",
-        lambda old: {"seats": old.seats[:4], "advertisements": old.advertisements[:4]},
-    ),
+    "a message of another round": lambda phase: lambda message: [honest(1)[phase, BAD]],
+    "another site's message": lambda phase: lambda message: [honest()[phase, BAD + 1]],
+    "more bytes than any message has": lambda phase: lambda message: [bytes(10**6)],
+}
+
+
+@pytest.mark.parametrize("phase", PHASES, ids=lambda phase: phase.name.lower())
+@pytest.mark.parametrize("what", ANY_PHASE)
+def test_a_broken_message_names_its_sender_in_any_phase_and_the_rest_is_summed(what, phase):
+    play = played(phase, ANY_PHASE[what](phase))
+    assert [seat for seat, _ in play.faults()] == [BAD]
+    assert play.server.survivors == (HONEST if phase is Phase.UPLOAD else EVERYBODY)
+
+
+@pytest.mark.parametrize("phase", PHASES, ids=lambda phase: phase.name.lower())
+def test_of_two_different_messages_the_first_stands_and_the_second_is_written_down(phase):
+    def more(message):
+        return [message, with_high_s(message), resigned(message, signer_of(5)), b"garbage", bytes(10**6)]
+
+    play = played(phase, more)
+    assert play.faults() == [(BAD, "sent two different messages where one was due")]
+    assert play.server.survivors == EVERYBODY
+    first, second = [body for at, seat, body in play.heard if (at, seat) == (phase, BAD)][:2]
+    assert second != first
+    assert play.server.faults[0].evidence == (second[:HEAD] if phase is Phase.UPLOAD else second)
+
+
+def test_a_second_upload_changes_no_sum():
+    """Well signed, with another vector: the first has its receipt, and is in the sum."""
+    other = np.arange(5, dtype="<u8")
+    play = played(Phase.UPLOAD, lambda message: [message, *altered_upload(SESSION, SIGNER, vector=other)(message)])
+    assert play.faults() == [(BAD, "sent two different messages where one was due")]
+    assert play.server.uploads()[BAD] == honest()[Phase.UPLOAD, BAD]
+
+
+@pytest.mark.parametrize("phase", PHASES, ids=lambda phase: phase.name.lower())
+@pytest.mark.parametrize("ahead", PHASES, ids=lambda phase: phase.name.lower())
+def test_a_message_of_another_phase_is_late_or_wrong_and_never_taken(phase, ahead):
+    if phase is ahead:
+        return
+    play = played(phase, lambda message: [honest()[ahead, BAD]])
+    assert [seat for seat, _ in play.faults()] == ([] if ahead < phase else [BAD])
+    assert (BAD in play.server.survivors) == (phase > Phase.UPLOAD)
+
+
+# ---------------------------------------------------------------- uploads
+
+
+def with_head(change):
+    """The bytes before the vector changed, the vector as it was."""
+    return lambda message: [bytes(change(bytearray(message[:HEAD]))) + message[HEAD:]]
+
+
+def put(at, data):
+    def change(head):
+        head[at : at + len(data)] = data
+        return head
+
+    return change
+
+
+def longer_record(message):
+    """The true record, said to be longer: the zeros behind it count as its own."""
+    size = int.from_bytes(message[:4]) + 1
+    return [size.to_bytes(4) + message[4:]]
+
+
+def other_vector(message):
+    """One bit of the vector altered after it was signed."""
+    return [message[:-1] + bytes([message[-1] ^ 1])]
+
+
+def named_otherwise(message):
+    """The record names another vector than travels with it."""
+    (changed,) = altered_upload(SESSION, SIGNER, vector=np.arange(5, dtype="<u8"))(message)
+    return [changed[:HEAD] + message[HEAD:]]
+
+
+UPLOADS = [
+    ("another vector than it signed", other_vector),
+    ("another vector than it signed", named_otherwise),
+    ("32 bytes of vector, 5 of 64 bits were due", altered_upload(SESSION, SIGNER, vector=np.arange(4, dtype="<u8"))),
+    ("20 bytes of vector, 5 of 64 bits were due", altered_upload(SESSION, SIGNER, vector=np.arange(5, dtype="<u4"))),
+    ("0 bytes of vector, 5 of 64 bits were due", altered_upload(SESSION, SIGNER, vector=np.zeros(0, "<u8"))),
+    ("sent 560 bytes, at most 552 are due", altered_upload(SESSION, SIGNER, vector=np.arange(6, dtype="<u8"))),
+    ("another round or from another seat", altered_upload(SESSION, SIGNER, session=ELSEWHERE)),
+    ("another round or from another seat", altered_upload(SESSION, SIGNER, session=STAGE.session(bits=32).digest)),
+    ("another round or from another seat", altered_upload(SESSION, SIGNER, seat=3)),
+    ("not signed by its registered signer", altered_upload(SESSION, signer_of(3))),
+    ("not signed by its registered signer", altered_upload(STAGE.session(round=1), SIGNER)),
+    ("without a signed record", lambda message: [message[: HEAD - 1]]),
+    ("without a signed record", with_head(put(0, bytes(4)))),
+    ("without a signed record", with_head(put(0, (HEAD - 3).to_bytes(4)))),
+    ("without a signed record", with_head(put(0, b"\xff" * 4))),
+    ("between record and vector", with_head(put(HEAD - 1, b"\x01"))),
+    ("between record and vector", with_head(put(0, (100).to_bytes(4)))),
+    ("unreadable", with_head(put(4, b"\xff" * 40))),
+    ("unreadable", longer_record),
+    ("unreadable", lambda message: [(2).to_bytes(4) + b"\x80\x80" + bytes(HEAD - 6) + message[HEAD:]]),
 ]
 
 
-def substituted(signer, key=None):
-    """A mask key of the coordinator's own making."""
-    return lambda data: sign_record(
-        signer, DOMAIN, with_fields(reads(Advertise, data), mask_key=key or bytes([9]) + bytes(31))
-    )
+@pytest.mark.parametrize(("why", "change"), UPLOADS, ids=[f"{i}-{why}" for i, (why, _) in enumerate(UPLOADS)])
+def test_a_false_upload_names_its_sender_and_the_rest_is_summed(why, change):
+    play = played(Phase.UPLOAD, change)
+    ((seat, said),) = play.faults()
+    assert seat == BAD
+    assert why in said
+    assert play.server.survivors == HONEST
+    assert play.server.leaves()[BAD] == bytes(32)
+    assert not play.clients[BAD].receipt
 
 
-def replaced(roster, seat, change):
-    said = list(roster.advertisements)
-    said[seat] = change(said[seat])
-    return {"advertisements": tuple(said)}
+def test_a_record_of_another_kind_under_a_good_signature_is_no_upload():
+    """An EIP-712 upload names its body by digest only; the body must be an upload as well."""
+
+    def change(message):
+        body = canon.pack(Consent(SESSION.digest, BAD, ELSEWHERE, np.zeros((SITES, 32), np.uint8)))
+        struct = sign.Upload(JOB, 0, BAD, canon.digest_bytes(body))
+        long = canon.pack(Signed(body, SCHEME, SIGNER.sign(sign.digest(DOMAIN, struct))))
+        assert len(long) <= HEAD - 4
+        return [(len(long).to_bytes(4) + long).ljust(HEAD, b"\0") + message[HEAD:]]
+
+    play = played(Phase.UPLOAD, change)
+    ((seat, said),) = play.faults()
+    assert (seat, "something else than was due" in said) == (BAD, True)
 
 
-def without(roster, seat):
-    kept = [place for place, one in enumerate(roster.seats) if one != seat]
-    return {
-        "seats": tuple(roster.seats[place] for place in kept),
-        "advertisements": tuple(roster.advertisements[place] for place in kept),
-    }
+# ---------------------------------------------------------------- consents and openings
 
-
-@pytest.mark.parametrize(("why", "change"), ROSTERS, ids=[f"{i}-{why}" for i, (why, _) in enumerate(ROSTERS)])
-def test_a_false_roster_is_the_coordinators_fault(why, change):
-    client, message = a_site_at(Step.ADVERTISED)
-    roster = reads(Roster, message)
-    with pytest.raises((PeerFault, Refused), match=why) as caught:
-        client.react(told_by_coordinator(with_fields(roster, **change(roster))))
-    if isinstance(caught.value, PeerFault):
-        assert caught.value.who == "the coordinator"
-    assert client.step is Step.STOPPED
-
-
-def test_a_mask_key_that_the_coordinator_made_for_the_site_itself_is_found():
-    """Even signed by the site's own signer, say after that key was stolen."""
-    client, message = a_site_at(Step.ADVERTISED)
-    fields = replaced(reads(Roster, message), SITE, substituted(signer_of(SITE)))
-    with pytest.raises(PeerFault, match="without this site's own advertisement"):
-        client.react(told_by_coordinator(with_fields(reads(Roster, message), **fields)))
-
-
-# ---------------------------------------------------------------- the inbox
-
-INBOXES = [
-    ("not one parcel per sender", {"senders": lambda old: old[:-1]}),
-    ("not one parcel per sender", {"senders": lambda old: old[::-1]}),
-    ("not one parcel per sender", {"senders": lambda old: (0, 0, *old[2:])}),
-    ("not one parcel per sender", {"headers": lambda old: old[:-1]}),
-    ("not one parcel per sender", {"parcels": lambda old: old[:-1].copy()}),
-    ("not one parcel per sender", {"parcels": lambda old: old[:, :-1].copy()}),
-    ("not one parcel per sender", {"parcels": lambda old: old.astype("<u4")}),
-    ("not one parcel per sender", {"digests": lambda old: old[:, :1].copy()}),
-    ("not one parcel per sender", {"siblings": lambda old: old[:, :-1].copy()}),
-    ("names a stranger", {"senders": lambda old: (*old[:-1], 99)}),
-    ("not signed by its registered signer", {"headers": lambda old: (old[1], *old[1:])}),
-    ("unreadable", {"headers": lambda old: (b"garbage", *old[1:])}),
-    ("that seat 0 did not seal", {"parcels": lambda old: flipped(old, 0)}),
-    ("that seat 5 did not seal", {"parcels": lambda old: flipped(old, 5)}),
-    ("that seat 2 did not seal", {"parcels": lambda old: flipped(old, SITE)}),
-    ("that seat 4 did not seal", {"digests": lambda old: flipped(old, 4)}),
-    ("that seat 4 did not seal", {"siblings": lambda old: flipped(old, 4)}),
-    ("that seat 0 did not seal", {"parcels": lambda old: old[::-1].copy()}),
+SAID = [
+    (Phase.CONSENT, "consented to another survivor list", altered(SIGNER, Consent, survivors=ELSEWHERE)),
+    (
+        Phase.CONSENT,
+        "consented to another survivor list",
+        altered(SIGNER, Consent, survivors=survivors_digest(HONEST, [HONEST])),
+    ),
+    (
+        Phase.CONSENT,
+        "consented to another survivor list",
+        altered(SIGNER, Consent, tags=lambda old: old[:-1].copy()),
+    ),
+    (Phase.CONSENT, "consented to another survivor list", altered(SIGNER, Consent, tags=lambda old: old.view("<u4"))),
+    (Phase.CONSENT, "another round or from another seat", altered(SIGNER, Consent, session=ELSEWHERE)),
+    (Phase.CONSENT, "another round or from another seat", altered(SIGNER, Consent, seat=3)),
+    (Phase.OPEN, "another round or from another seat", altered(SIGNER, Opening, session=ELSEWHERE)),
+    (Phase.OPEN, "another round or from another seat", altered(SIGNER, Opening, seat=3)),
+    (Phase.OPEN, "not the one it was given", altered(SIGNER, Opening, shares=lambda old: old + np.uint32(1))),
+    (Phase.OPEN, "not the one it was given", altered(SIGNER, Opening, shares=lambda old: old[::-1].copy())),
+    (Phase.OPEN, "not the one it was given", altered(SIGNER, Opening, shares=lambda old: np.zeros_like(old))),
+    (Phase.OPEN, "share of seat 6 that is not", altered(SIGNER, Opening, shares=lambda old: last_bit(old))),
+    (Phase.OPEN, "shares of shape", altered(SIGNER, Opening, shares=lambda old: old[:-1].copy())),
+    (Phase.OPEN, "shares of shape", altered(SIGNER, Opening, shares=lambda old: old[:, :-1].copy())),
+    (Phase.OPEN, "shares of shape", altered(SIGNER, Opening, shares=lambda old: old.astype("<u8"))),
+    (Phase.OPEN, "shares of shape", altered(SIGNER, Opening, owners=lambda old: old[:-1])),
+    (Phase.OPEN, "not due, or one twice", altered(SIGNER, Opening, owners=lambda old: (*old[:-1], 99))),
+    (Phase.OPEN, "not due, or one twice", altered(SIGNER, Opening, owners=lambda old: (0, *old[:-1]))),
+    (Phase.OPEN, "not due, or one twice", altered(SIGNER, Opening, owners=lambda old: old[::-1])),
+    (Phase.OPEN, "not due, or one twice", altered(SIGNER, Opening, owners=lambda old: (*old[:-1], 2**80))),
 ]
 
 
-def flipped(table, row):
-    changed = table.copy()
-    changed[row] ^= 1
+def last_bit(shares):
+    changed = shares.copy()
+    changed[-1, -1] ^= 1
     return changed
 
 
-@pytest.mark.parametrize(("why", "fields"), INBOXES, ids=[f"{i}-{why}" for i, (why, _) in enumerate(INBOXES)])
-def test_a_false_inbox_is_the_coordinators_fault(why, fields):
-    fault = lied_to(Step.SHARED, Inbox, **fields)
-    assert isinstance(fault, PeerFault)
-    assert fault.who == "the coordinator"
-    assert why in fault.why
-
-
-def rows(message, keep):
-    inbox = reads(Inbox, message)
-    fields = {name: tuple(getattr(inbox, name)[row] for row in keep) for name in ("senders", "headers")}
-    tables = {name: getattr(inbox, name)[keep].copy() for name in ("digests", "parcels", "siblings")}
-    return told_by_coordinator(with_fields(inbox, **fields, **tables))
-
-
-def test_an_inbox_without_the_recipient_or_with_too_few_is_refused():
-    client, message = a_site_at(Step.SHARED)
-    with pytest.raises(PeerFault, match="leaves the recipient out"):
-        client.react(rows(message, [0, 1, 3, 4, 5, 6]))
-    client, message = a_site_at(Step.SHARED)
-    with pytest.raises(Refused, match="only 4 sites shared, 5 are needed"):
-        client.react(rows(message, [0, 1, 2, 3]))
-
-
-def test_a_vector_is_masked_with_every_honest_site_that_can_be_a_survivor():
-    """Whatever inbox a site is given, it consents to no list that names a site with which it shares no mask."""
-    client, message = a_site_at(Step.SHARED)
-    client.react(rows(message, [0, 1, 2, 3, 4]))
-    with pytest.raises(PeerFault, match="never shared"):
-        client.react(told_by_coordinator(Survivors(SESSION.digest, (0, 1, 2, 3, 5))))
-
-
-# ---------------------------------------------------------------- receipts, survivors, consents
-
-
-def test_a_receipt_for_something_else_is_no_receipt():
-    client, _ = a_site_at(Step.UPLOADED)
-    good = client.receipt
-    for fields in ({"leaf": ELSEWHERE}, {"signature": good.signature[:-1] + b"\x00"}):
-        client, _ = a_site_at(Step.UPLOADED)
-        with pytest.raises(PeerFault, match="receipt for something else"):
-            client.react(told_by_coordinator(with_fields(good, **fields)))
-        assert client.step is Step.STOPPED
-
-
-def test_a_receipt_by_another_key_is_no_receipt():
-    client, _ = a_site_at(Step.UPLOADED)
-    struct = sign.Receipt(JOB, 0, SITE, client.receipt.leaf)
-    forged = signer_of(SITE).sign(sign.digest(DOMAIN, struct))
-    with pytest.raises(PeerFault, match="receipt for something else"):
-        client.react(told_by_coordinator(with_fields(client.receipt, signature=forged)))
-
-
-def test_an_upload_that_was_receipted_and_left_out_can_be_shown():
-    """The receipt names a leaf that is not in the tree: what the contract needs to uphold an omission."""
-    play = Play(SESSION)
-    play.run()
-    left_out = [merkle.EMPTY if seat == SITE else leaf for seat, leaf in enumerate(play.server.leaves())]
-    tree, receipt = merkle.Tree(left_out), play.clients[SITE].receipt
-    proof = tree.proof(SITE)
-    assert not merkle.verify(tree.root, receipt.leaf, position=SITE, siblings=proof, size=SITES)
-    assert merkle.verify(tree.root, merkle.EMPTY, position=SITE, siblings=proof, size=SITES)
-    digest = sign.digest(DOMAIN, sign.Receipt(JOB, 0, SITE, receipt.leaf))
-    assert sign.verify(COORDINATOR.address, digest, receipt.signature)
-    uploads = play.server.uploads()
-    fewer = tuple(seat for seat in uploads if seat != SITE)
-    assert leaves(play.server.exchange(), fewer, uploads.__getitem__) == left_out  # the record cannot hide it
-
-
 @pytest.mark.parametrize(
-    ("why", "seats"),
-    [
-        ("left this site's upload out", (0, 1, 3, 4, 5, 6)),
-        ("never shared", (0, 1, 2, 3, 4, 99)),
-        ("one twice", (0, 1, 2, 2, 3, 4)),
-        ("one twice", (4, 3, 2, 1, 0)),
-        ("only 4 uploads are in, 5 are needed", (0, 1, 2, 3)),
-        ("never shared", (-1, 0, 1, 2, 3, 4)),
-    ],
+    ("phase", "why", "change"), SAID, ids=[f"{p.name}-{w}-{i}" for i, (p, w, _) in enumerate(SAID)]
 )
-def test_a_false_survivor_list_gets_no_consent(why, seats):
-    assert why in str(lied_to(Step.UPLOADED, Survivors, seats=seats))
+def test_a_well_signed_lie_names_its_sender_and_the_rest_is_summed(phase, why, change):
+    play = played(phase, change)
+    ((seat, said),) = play.faults()
+    assert seat == BAD
+    assert why in said
+    assert play.server.survivors == EVERYBODY
+    evidence = play.server.faults[0].evidence
+    assert evidence in [body for at, who, body in play.heard if (at, who) == (phase, BAD)]
+    assert evidence not in (*play.server.exchange().consents, *play.server.exchange().openings)
 
 
-CONSENTS = [
-    ("one per seat", {"seats": lambda old: old[:-1]}),
-    ("one per seat", {"seats": lambda old: old[::-1], "consents": lambda old: old[::-1]}),
-    ("one per seat", {"seats": lambda old: (0, 0, *old[2:])}),
-    ("no survivor", {"seats": lambda old: (*old[:-1], 99)}),
-    ("not signed by its registered signer", {"consents": lambda old: (old[1], *old[1:])}),
-    ("not signed by its registered signer", {"consents": lambda old: (by(5, old[0]), *old[1:])}),
-    ("another roster, dealing or survivor list", {"consents": lambda old: (by(0, old[0], roster=ELSEWHERE), *old[1:])}),
-    (
-        "another roster, dealing or survivor list",
-        {"consents": lambda old: (by(0, old[0], survivors=(0, 1, 2, 3, 4)), *old[1:])},
-    ),
-    ("another round", {"consents": lambda old: (by(0, old[0], session=ELSEWHERE), *old[1:])}),
-    ("unreadable", {"consents": lambda old: (b"", *old[1:])}),
-    ("only 4 sites have seen", {"seats": lambda old: old[:4], "consents": lambda old: old[:4]}),
-    ("only 0 sites have seen", {"seats": (), "consents": ()}),
-]
+@pytest.mark.parametrize("gone", [(), (4,)])
+def test_opening_the_other_share_of_an_owner_is_refused_by_name(gone):
+    """The share that would let a coordinator take a survivor's masks off, or a silent site's own mask."""
+    kept, size = STAGE.grounds[BAD].shares, shamir.SHARE_BYTES
+    for owner in EVERYBODY:
+
+        def change(message, owner=owner):
+            opening = reads(Opening, message)
+            shares = opening.shares.copy()
+            kind = 0 if owner in gone else 1
+            shares[owner] = np.frombuffer(kept[owner][kind * size :][:size], "<u4")
+            yield said_by(BAD, with_fields(opening, shares=shares))
+
+        play = played(Phase.OPEN, change, silent={Phase.UPLOAD: frozenset(gone)})
+        assert play.faults() == [(BAD, f"opened a share of seat {owner} that is not the one it was given")]
 
 
-def by(seat, data, **fields):
-    return said_by(seat, with_fields(reads(Consent, data), **fields))
+def test_a_member_whose_tags_are_false_is_not_counted_and_stops_nobody():
+    """Only the members themselves can check tags; a third of liars is spared by the threshold."""
+    false = {
+        seat: only(Phase.CONSENT, altered(signer_of(seat), Consent, tags=lambda old: old ^ np.uint8(1)))
+        for seat in (0, BAD)
+    }
+    play = Play(stage=STAGE, sites=false)
+    assert play.run().tolist() == play.plain_sum(EVERYBODY)
+    assert not play.problems
+    assert not play.server.faults
+    false[5] = only(Phase.CONSENT, altered(signer_of(5), Consent, tags=lambda old: old ^ np.uint8(1)))
+    play = Play(stage=STAGE, sites=false)
+    with pytest.raises(Refused, match="only 3 sites answered with opening, 5 are needed"):
+        play.run()
+    assert set(play.problems) == {1, 3, 4, 6}  # those who told the truth count their own word and three others
+    assert not play.server.totals
 
 
-@pytest.mark.parametrize(("why", "fields"), CONSENTS, ids=[f"{i}-{why}" for i, (why, _) in enumerate(CONSENTS)])
-def test_false_consents_open_nothing(why, fields):
-    assert why in str(lied_to(Step.CONSENTED, Consents, **fields))
+# ---------------------------------------------------------------- what was dealt in the set-up
 
 
-# ---------------------------------------------------------------- what anybody on the wire can do
+def crooked(how):
+    """A set-up in which the bad site shares something else than it commits to; what it deals is well formed."""
+
+    def make(layout, seat, memory):
+        site = a_setup_site(layout, seat, memory)
+        if seat == BAD:
+            honest = site._share
+            site._share = lambda: how(site, honest)
+        return site
+
+    stage = SetupPlay(setup=a_setup(SITES), make=make).run()
+    assert sorted(stage.grounds) == list(EVERYBODY)
+    return stage
 
 
-STEPS = [Step.ADVERTISED, Step.SHARED, Step.UPLOADED, Step.CONSENTED]
+def other_secrets(kind):
+    """Shares of another secret of this kind, true ones of the other."""
+
+    def how(site, honest):
+        true = site._secrets
+        site._secrets = true.copy()
+        site._secrets[kind] ^= 1
+        shares = honest()
+        site._secrets = true
+        return shares
+
+    return how
 
 
-@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
-def test_bytes_that_are_not_the_coordinators_for_this_round_change_nothing(step):
-    client, message = a_site_at(step)
-    _, old = a_site_at(step, a_session(SITES, round=9))
-    signed = canon.unpack(Signed, message)
-    unsigned = canon.pack(with_fields(signed, signature=bytes(65)))
-    by_a_site = canon.pack(
-        with_fields(
-            signed,
-            signature=signer_of(3).sign(sign.digest(DOMAIN, sign.Statement(canon.digest_bytes(signed.body)))),
-        )
+def no_secret(site, honest):
+    """Values of no polynomial of the right degree."""
+    shares = honest()
+    words = np.random.default_rng(1).integers(0, field.P, shares.size // 4, dtype="<u4")  # test data, no secret
+    return words.view(np.uint8).reshape(shares.shape)
+
+
+@pytest.mark.parametrize("how", [other_secrets(0), no_secret], ids=["another seed", "no seed at all"])
+def test_a_survivor_that_shared_another_seed_is_named(how):
+    play = Play(stage=crooked(how))
+    with pytest.raises(Refused, match=f"no sum can be computed: seat {BAD} shared another self-mask seed"):
+        play.run()
+    assert not play.server.totals
+    assert play.faults() == [(BAD, "shared another self-mask seed than it committed to")]
+    assert reads(Header, play.server.faults[0].evidence).seat == BAD
+    with pytest.raises(PeerFault, match=f"seat {BAD}: shared another self-mask seed"):
+        play.replayed()
+    with pytest.raises(Refused, match="no sum can be computed"):
+        play.server.advance()
+    assert len(play.faults()) == 1  # asked again, it is not named again
+
+
+@pytest.mark.parametrize("how", [other_secrets(1), no_secret], ids=["another key", "no key at all"])
+def test_a_silent_site_that_shared_another_recovery_key_is_named(how):
+    play = Play(stage=crooked(how), silent={Phase.UPLOAD: frozenset({BAD})})
+    with pytest.raises(Refused, match=f"no sum can be computed: seat {BAD} shared another recovery key"):
+        play.run()
+    assert play.faults() == [(BAD, "shared another recovery key than it committed to")]
+    with pytest.raises(PeerFault, match=f"seat {BAD}: shared another recovery key"):
+        play.replayed()
+
+
+def test_a_secret_that_is_not_opened_does_no_harm():
+    """Whoever shares a false recovery key and is never silent is summed, and the other way round."""
+    play = Play(stage=crooked(other_secrets(1)))
+    assert play.run().tolist() == play.plain_sum(EVERYBODY)
+    play = Play(stage=crooked(other_secrets(0)), silent={Phase.UPLOAD: frozenset({BAD})})
+    assert play.run().tolist() == play.plain_sum(HONEST)
+    assert not play.server.faults
+
+
+@pytest.mark.parametrize(("kind", "what"), [(0, "self-mask seed"), (1, "recovery key")])
+def test_a_false_commitment_names_its_owner(kind, what):
+    def change(message):
+        tables = canon.unpack(Deal, message).commitments.copy()
+        tables[:, kind] ^= 1
+        header = {"commitments": canon.digest_bytes(tables.tobytes())}
+        return altered_deal(BAD, header=header, commitments=tables)(message)
+
+    stage = SetupPlay(setup=a_setup(SITES), sites={BAD: only(SetupPhase.DEAL, change)}).run()
+    gone = {Phase.UPLOAD: frozenset({BAD})} if kind else {}
+    play = Play(stage=stage, silent=gone)
+    with pytest.raises(Refused, match=f"seat {BAD} shared another {what} than it committed to"):
+        play.run()
+    assert play.faults() == [(BAD, f"shared another {what} than it committed to")]
+
+
+def with_hidden(change):
+    """The bad site hides something else under its recovery keys than the pair seeds that it publishes checks of."""
+
+    def confirm(message):
+        tables = reads(Confirm, message).tables.copy()
+        change(tables[:, :, 1])
+        yield said_by(BAD, with_fields(reads(Confirm, message), tables=tables))
+
+    return SetupPlay(setup=a_setup(SITES), sites={BAD: only(SetupPhase.CONFIRM, confirm)}).run()
+
+
+def flip_all(hidden):
+    hidden ^= 1
+
+
+def flip_one(hidden):
+    hidden[-1, 0] ^= 1  # those with the last seat, in the first round
+
+
+def swap_two(hidden):
+    hidden[[0, 1]] = hidden[[1, 0]]
+
+
+@pytest.mark.parametrize("change", [flip_all, flip_one, swap_two])
+def test_a_site_that_hid_other_pair_seeds_than_it_confirmed_is_named_once_it_is_silent(change):
+    stage = with_hidden(change)
+    why = "published other pair seeds under its recovery key than it confirmed"
+    play = Play(stage=stage, silent={Phase.UPLOAD: frozenset({BAD})})
+    with pytest.raises(Refused, match=f"no sum can be computed: seat {BAD} {why}"):
+        play.run()
+    assert not play.server.totals
+    assert play.faults() == [(BAD, why)]
+    evidence = play.server.faults[0].evidence
+    assert evidence == stage.foundation.record.confirms[BAD]
+    with pytest.raises(PeerFault, match=f"seat {BAD}: {why}") as caught:
+        play.replayed()
+    assert caught.value.evidence == evidence
+    assert reads(Confirm, evidence).seat == BAD
+    there = Play(stage=stage)  # while it uploads, nobody looks under its recovery key
+    assert there.run().tolist() == there.plain_sum(EVERYBODY)
+
+
+def test_false_pair_seeds_with_others_who_are_silent_too_do_no_harm():
+    """Between two silent sites there is no mask in the sum."""
+    stage = with_hidden(flip_one)
+    play = Play(stage=stage, silent={Phase.UPLOAD: frozenset({BAD, SITES - 1})})
+    assert play.run().tolist() == play.plain_sum(seat for seat in HONEST if seat != SITES - 1)
+    other_round = Play(stage=stage, session=stage.session(round=1), silent={Phase.UPLOAD: frozenset({BAD})})
+    assert other_round.run().tolist() == other_round.plain_sum(HONEST)
+    assert not play.server.faults
+
+
+# ---------------------------------------------------------------- how many can be borne
+
+
+def without_first(seat, count=1):
+    """A member that keeps back its shares of the first owners."""
+    return only(
+        Phase.OPEN,
+        altered(signer_of(seat), Opening, owners=lambda old: old[count:], shares=lambda old: old[count:].copy()),
     )
-    for data in (b"", b"\xff" * 99, message[:-1], message + b"\x00", unsigned, by_a_site, old):
-        with pytest.raises(PeerFault, match="the coordinator"):
-            client.react(data)
-        assert client.step is step
-    assert client.react(message)
 
 
-@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
-def test_a_message_out_of_turn_is_not_taken_and_one_taken_before_is_answered_alike(step):
-    client, due = a_site_at(step)
-    for other in STEPS:
-        _, message = a_site_at(other)
-        if STEPS.index(other) < STEPS.index(step):
-            assert client.react(message) == client.react(message) != []
-        elif other is not step:
-            with pytest.raises(PeerFault, match=f"a site that has {step.value}"):
-                client.react(message)
-        assert client.step is step
-    assert client.react(due)
+def test_as_many_as_can_be_spared_may_keep_shares_back():
+    play = Play(stage=STAGE, sites={3: without_first(3), 4: without_first(4, count=7)})
+    assert play.run().tolist() == play.plain_sum(EVERYBODY) == play.replayed()[0].tolist()
+    assert not play.server.faults
 
 
-def test_a_site_that_says_nothing_yet_hears_nothing():
-    _, roster = a_site_at(Step.ADVERTISED)
-    with pytest.raises(PeerFault, match="nothing yet"):
-        a_client(SESSION, SITE).react(roster)
+def test_few_enough_sites_to_be_liars_cannot_have_an_owner_named():
+    """Two of seven keep back their shares of an honest site; a third is gone. No sum, and no culprit."""
+    play = Play(stage=STAGE, sites={3: without_first(3), 4: without_first(4)}, silent={Phase.OPEN: frozenset({5})})
+    with pytest.raises(Refused, match="only 4 members opened their shares of seat 0, 5 are needed"):
+        play.run()
+    assert not play.server.faults
+    assert not play.server.totals
+    with pytest.raises(Refused, match="only 4 members opened their shares of seat 0"):
+        play.replayed()
 
 
-# ---------------------------------------------------------------- what a site opens
-
-
-def test_a_site_opens_one_share_of_each_and_of_the_kind_that_the_list_calls_for():
-    play = Play(SESSION, silent={Phase.UPLOAD: frozenset({4})})
-    play.run()
-    for seat in play.server.survivors:
-        opening = next(reads(Opening, body) for at, who, body in play.heard if (at, who) == (Phase.OPEN, seat))
-        parcels = play.clients[seat]._parcels
-        assert opening.owners == tuple(range(SITES))
-        for owner, row in zip(opening.owners, opening.shares, strict=True):
-            due, never = parcels[owner].self_share, parcels[owner].key_share
-            if owner == 4:
-                due, never = never, due
-            assert row.tobytes() == due != never
-
-
-def test_the_dealing_names_every_header_in_order():
-    headers = [b"one", b"two", b"three"]
-    assert dealing_digest(headers) == dealing_digest(iter(headers))
-    assert len({dealing_digest(x) for x in (headers, headers[::-1], headers[:2], [b"onetwo", b"three"], [])}) == 5
-
-
-def test_the_sum_that_a_coordinator_reports_is_checked_against_the_record():
-    play = Play(SESSION)
+def test_as_many_hostile_sites_as_the_threshold_allows_still_leave_a_sum():
+    play = Play(
+        stage=STAGE,
+        sites={
+            1: only(Phase.UPLOAD, lambda message: [b"garbage"]),
+            4: only(Phase.OPEN, altered(signer_of(4), Opening, shares=lambda old: old + np.uint32(1))),
+        },
+    )
     total = play.run()
-    reported = total.copy()
-    reported[0] += np.uint64(1)
-    assert play.replayed().tolist() == total.tolist() != reported.tolist()
+    assert total.tolist() == play.plain_sum(seat for seat in EVERYBODY if seat != 1)
+    assert sorted(seat for seat, _ in play.faults()) == [1, 4]
+    assert play.replayed()[0].tolist() == total.tolist()
+
+
+def test_with_one_hostile_site_more_there_is_no_sum():
+    garbage = only(Phase.OPEN, lambda message: [b"garbage"])
+    play = Play(stage=STAGE, sites=dict.fromkeys((0, 3, 6), garbage))
+    with pytest.raises(Refused, match="only 4 sites answered with opening, 5 are needed"):
+        play.run()
+    assert not play.server.totals
+    assert sorted(seat for seat, _ in play.faults()) == [0, 3, 6]
+
+
+def test_what_no_member_said_is_not_heard_from_others():
+    """After the upload the coordinator listens to the surviving members alone."""
+    play = Play(stage=STAGE, silent={Phase.UPLOAD: frozenset({BAD})})
+    play.until(Phase.CONSENT)
+    for body in (honest()[Phase.CONSENT, BAD], honest()[Phase.OPEN, BAD], b"garbage", bytes(10**6)):
+        assert play.server.receive(BAD, body) == []
+    assert not play.server.faults
+    assert BAD not in play.server._consents
+
+
+def test_a_dealer_cannot_have_a_site_named_to_which_it_dealt_garbage():
+    """It publishes, like the site that got nothing, zeros for what they have in common: that is no agreement."""
+    victim = 3
+
+    def deal(message):
+        old = canon.unpack(Deal, message)
+        parcels, sealed = list(old.parcels), old.sealed.copy()
+        parcels[victim] = parcels[victim][:-1] + bytes([parcels[victim][-1] ^ 1])
+        sealed[victim] = np.frombuffer(parcel_digest(parcels[victim]), np.uint8)
+        tree = deal_tree(sealed, old.digests, EVERYBODY, dict(zip(EVERYBODY, EVERYBODY, strict=True)))
+        return altered_deal(BAD, header={"deal_root": tree.root}, sealed=sealed, parcels=tuple(parcels))(message)
+
+    def confirm(message):
+        tables = reads(Confirm, message).tables.copy()
+        tables[victim - 1, :, 0] = 0
+        yield said_by(BAD, with_fields(reads(Confirm, message), tables=tables))
+
+    lies = {SetupPhase.DEAL: deal, SetupPhase.CONFIRM: confirm}
+    mischief = {BAD: lambda phase, seat, message: lies[phase](message) if phase in lies else [message]}
+    play = Play(stage=SetupPlay(setup=a_setup(SITES), sites=mischief).run())
+    assert play.run().tolist() == play.plain_sum(play.server.survivors)
+    assert victim not in {seat for seat, _ in play.faults()}

@@ -1,410 +1,530 @@
-"""Sites that misbehave: they are named, they count as silent, and the rest is summed all the same."""
+"""A coordinator that lies: no site opens a second sum, and none opens anything that the committee has not seen."""
 
-from hashlib import sha256
-from unittest.mock import patch
+from functools import cache
+from itertools import combinations
 
 import numpy as np
 import pytest
 
 from adversary import (
+    COORDINATOR,
     DOMAIN,
+    JOB,
+    Memory,
     Play,
+    SetupPlay,
     a_client,
-    a_session,
-    altered,
-    altered_shares,
-    altered_upload,
-    only,
+    a_setup,
+    a_vector,
+    prepared,
     reads,
     said_by,
-    secret,
     signer_of,
+    told_by_coordinator,
     with_fields,
 )
 from caduceus import canon
-from caduceus.crypto import field, sign
-from caduceus.crypto.agree import public_key
-from caduceus.crypto.shamir import share
+from caduceus.crypto import shamir, sign
 from caduceus.errors import PeerFault, Refused
-from caduceus.protocol.envelope import SCHEME, Signed
-from caduceus.protocol.secagg_messages import Advertise, Consent, Header, Opening, Shares, Upload, share_tree
+from caduceus.protocol import secagg_seeds as seeds
+from caduceus.protocol.envelope import Signed, kind_of
+from caduceus.protocol.secagg_client import Revealed, Step
+from caduceus.protocol.secagg_messages import (
+    Consent,
+    Consents,
+    Opening,
+    Receipt,
+    Roster,
+    Survivors,
+    consent_digest,
+    survivors_digest,
+)
+from caduceus.protocol.secagg_plan import Family, Plan
 from caduceus.protocol.secagg_server import Phase
-from caduceus.protocol.secagg_session import Party
+from caduceus.protocol.secagg_setup_server import SetupPhase
 
-SITES, BAD = 7, 2
-HONEST = tuple(seat for seat in range(SITES) if seat != BAD)
-SIGNER = signer_of(BAD)
-SESSION = a_session(SITES)
+SITES, SITE, THRESHOLD = 7, 2, 5
+STAGE = prepared(SITES)
+SESSION = STAGE.session()
+EVERYBODY = tuple(range(SITES))
 ELSEWHERE = bytes(range(32))
-MESSAGES = [Phase.ADVERTISE, Phase.SHARE, Phase.UPLOAD, Phase.CONSENT, Phase.OPEN]
-KIND = dict(zip(MESSAGES, (Advertise, Shares, Upload, Consent, Opening), strict=True))
+STEPS = [Step.UPLOADED, Step.CONSENTED]
 
 
-def played(phase, change, session=SESSION, silent=None):
-    play = Play(session, sites={BAD: only(phase, change)}, silent=silent or {})
-    total = play.run()
-    assert total.tolist() == play.plain_sum(play.server.survivors)
-    assert play.replayed().tolist() == total.tolist()
-    assert all(seat == BAD for seat in play.problems)
+@cache
+def honest(round=0):
+    """A round in which nobody lied."""
+    play = Play(stage=STAGE, session=STAGE.session(round=round))
+    play.run()
     return play
 
 
-def resigned(message, signer):
-    """The same content under another signature."""
-    if canon.peek_tag(message) == "secagg/shares/1":
-        shares = canon.unpack(Shares, message)
-        return canon.pack(with_fields(shares, header=resigned(shares.header, signer)))
-    signed = canon.unpack(Signed, message)
-    digest = sign.digest(DOMAIN, sign.Statement(canon.digest_bytes(signed.body)))
-    return canon.pack(Signed(signed.body, SCHEME, signer.sign(digest)))
+def told_to(play, seat):
+    """What the coordinator told a site, receipts aside."""
+    return [told for _, to, told in play.told if to == seat and kind_of(told) != canon.tag_of(Receipt)]
 
 
-def an_old_one(phase):
-    """What the same site said in this phase of an earlier round."""
-    earlier = Play(a_session(SITES, round=9))
-    earlier.run()
-    return next(body for at, seat, body in earlier.heard if (at, seat) == (phase, BAD))
-
-
-def of_anothers(phase):
-    """What another site said in this phase of this round."""
-    honest = Play(SESSION)
-    honest.run()
-    return next(body for at, seat, body in honest.heard if (at, seat) == (phase, BAD + 1))
-
-
-ANY_PHASE = {
-    "garbage": lambda phase: lambda message: [b"\xff" * 40],
-    "nothing in it": lambda phase: lambda message: [b""],
-    "a cut message": lambda phase: lambda message: [message[:-1]],
-    "a byte too many": lambda phase: lambda message: [message + b"\x00"],
-    "somebody else's signature": lambda phase: lambda message: [resigned(message, signer_of(5))],
-    "a signature with a high s": lambda phase: lambda message: [with_high_s(message)],
-    "a message of an earlier round": lambda phase: lambda message: [an_old_one(phase)],
-    "another site's message": lambda phase: lambda message: [of_anothers(phase)],
-    "more bytes than any message has": lambda phase: lambda message: [bytes(10**6)],
-    "an unknown scheme": lambda phase: lambda message: [with_scheme(message, "none")],
-}
-
-
-def with_scheme(message, scheme):
-    if canon.peek_tag(message) == "secagg/shares/1":
-        shares = canon.unpack(Shares, message)
-        return canon.pack(with_fields(shares, header=with_scheme(shares.header, scheme)))
-    return canon.pack(with_fields(canon.unpack(Signed, message), scheme=scheme))
-
-
-def with_high_s(message):
-    order = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
-
-    def flipped(signature):
-        s = (order - int.from_bytes(signature[32:64])).to_bytes(32)
-        return signature[:32] + s + bytes([55 - signature[64]])
-
-    if canon.peek_tag(message) == "secagg/shares/1":
-        shares = canon.unpack(Shares, message)
-        return canon.pack(with_fields(shares, header=with_high_s(shares.header)))
-    signed = canon.unpack(Signed, message)
-    return canon.pack(with_fields(signed, signature=flipped(signed.signature)))
-
-
-@pytest.mark.parametrize("phase", MESSAGES, ids=lambda phase: phase.name.lower())
-@pytest.mark.parametrize("what", ANY_PHASE)
-def test_a_broken_message_names_its_sender_in_any_phase_and_the_rest_is_summed(what, phase):
-    play = played(phase, ANY_PHASE[what](phase))
-    assert [(seat, when) for seat, when, _ in play.faults()] == [(BAD, phase)]
-    assert (BAD in play.server.survivors) == (phase > Phase.UPLOAD)
-
-
-@pytest.mark.parametrize("phase", MESSAGES, ids=lambda phase: phase.name.lower())
-def test_of_two_different_messages_the_first_stands_and_the_second_is_written_down(phase):
-    def two_more(message):
-        return [message, with_high_s(message), resigned(message, signer_of(5)), b"garbage", bytes(10**6)]
-
-    play = played(phase, two_more)
-    assert [(seat, when) for seat, when, _ in play.faults()] == [(BAD, phase)]
-    assert "two different" in play.faults()[0][2]
-    assert play.server.survivors == SESSION.seats
-
-
-@pytest.mark.parametrize("phase", MESSAGES, ids=lambda phase: phase.name.lower())
-@pytest.mark.parametrize("ahead", MESSAGES, ids=lambda phase: phase.name.lower())
-def test_a_message_of_another_phase_is_late_or_wrong_and_never_taken(phase, ahead):
-    if phase is ahead:
-        return
-    recorded = Play(SESSION)
-    recorded.run()
-    other = next(body for at, seat, body in recorded.heard if (at, seat) == (ahead, BAD))
-    play = played(phase, lambda message: [other])
-    assert [seat for seat, _, _ in play.faults()] == ([] if ahead < phase else [BAD])
-    assert (BAD in play.server.survivors) == (phase > Phase.UPLOAD)
-
-
-CRAFTED = [
-    (Phase.ADVERTISE, "no public key", altered(SIGNER, Advertise, mask_key=bytes(32))),
-    (Phase.ADVERTISE, "no public key", altered(SIGNER, Advertise, mask_key=bytes([1]) + bytes(31))),
-    (Phase.ADVERTISE, "no public key", altered(SIGNER, Advertise, mask_key=bytes(31) + b"\xff")),
-    (Phase.ADVERTISE, "no public key", altered(SIGNER, Advertise, mask_key=bytes(33))),
-    (Phase.ADVERTISE, "another round", altered(SIGNER, Advertise, session=ELSEWHERE)),
-    (Phase.ADVERTISE, "another seat", altered(SIGNER, Advertise, seat=3)),
-    (Phase.SHARE, "another roster", altered_shares(SIGNER, header={"roster": ELSEWHERE})),
-    (Phase.SHARE, "another round", altered_shares(SIGNER, header={"session": ELSEWHERE})),
-    (Phase.SHARE, "another seat", altered_shares(SIGNER, header={"seat": 3})),
-    (Phase.SHARE, "not those of its signed header", altered_shares(SIGNER, header={"share_root": ELSEWHERE})),
-    (Phase.SHARE, "not those of its signed header", altered_shares(SIGNER, digests=lambda old: old[::-1].copy())),
-    (Phase.SHARE, "not three per site", altered_shares(SIGNER, digests=lambda old: old[:-1].copy())),
-    (Phase.SHARE, "not three per site", altered_shares(SIGNER, digests=lambda old: old.astype("<u4"))),
-    (Phase.SHARE, "parcels that are not one", altered_shares(SIGNER, parcels=lambda old: old[:-1].copy())),
-    (Phase.SHARE, "parcels that are not one", altered_shares(SIGNER, parcels=lambda old: old.astype("<u4"))),
-    (Phase.SHARE, "sent no parcels", altered_shares(SIGNER, parcels=lambda old: old[:0].copy())),
-    (Phase.SHARE, "not those of its signed header", altered_shares(SIGNER, parcels=lambda old: old[::-1].copy())),
-    (
-        Phase.UPLOAD,
-        "5 of 64 bits were due",
-        altered_upload(SESSION, SIGNER, Upload, vector=lambda old: old[:-1].copy()),
-    ),
-    (
-        Phase.UPLOAD,
-        "5 of 64 bits were due",
-        altered_upload(SESSION, SIGNER, Upload, vector=lambda old: old.astype("<u4")),
-    ),
-    (
-        Phase.UPLOAD,
-        "5 of 64 bits were due",
-        altered_upload(SESSION, SIGNER, Upload, vector=lambda old: old.reshape(1, 5)),
-    ),
-    (Phase.UPLOAD, "another round", altered_upload(SESSION, SIGNER, Upload, session=ELSEWHERE)),
-    (Phase.UPLOAD, "another seat", altered_upload(SESSION, SIGNER, Upload, seat=3)),
-    (Phase.UPLOAD, "another roster or dealing", altered_upload(SESSION, SIGNER, Upload, roster=ELSEWHERE)),
-    (Phase.UPLOAD, "another roster or dealing", altered_upload(SESSION, SIGNER, Upload, dealing=ELSEWHERE)),
-    (Phase.CONSENT, "another roster, dealing", altered(SIGNER, Consent, roster=ELSEWHERE)),
-    (Phase.CONSENT, "another roster, dealing", altered(SIGNER, Consent, dealing=ELSEWHERE)),
-    (Phase.CONSENT, "another roster, dealing", altered(SIGNER, Consent, survivors=lambda old: old[:-1])),
-    (Phase.CONSENT, "another round", altered(SIGNER, Consent, session=ELSEWHERE)),
-    (Phase.OPEN, "another round", altered(SIGNER, Opening, session=ELSEWHERE)),
-    (Phase.OPEN, "not the one it was given", altered(SIGNER, Opening, shares=lambda old: old + np.uint32(1))),
-    (Phase.OPEN, "not the one it was given", altered(SIGNER, Opening, shares=lambda old: old[::-1].copy())),
-    (Phase.OPEN, "shares of shape", altered(SIGNER, Opening, shares=lambda old: old[:-1].copy())),
-    (Phase.OPEN, "shares of shape", altered(SIGNER, Opening, shares=lambda old: old.astype("<u8"))),
-    (Phase.OPEN, "shared nothing, or one twice", altered(SIGNER, Opening, owners=lambda old: (*old[:-1], 99))),
-    (Phase.OPEN, "shared nothing, or one twice", altered(SIGNER, Opening, owners=lambda old: (*old[:-1], old[0]))),
-    (Phase.OPEN, "shared nothing, or one twice", altered(SIGNER, Opening, owners=lambda old: (2**80, *old[1:]))),
-]
-
-
-@pytest.mark.parametrize(
-    ("phase", "why", "change"), CRAFTED, ids=[f"{p.name}-{w}-{i}" for i, (p, w, _) in enumerate(CRAFTED)]
-)
-def test_a_well_signed_lie_names_its_sender_and_the_rest_is_summed(phase, why, change):
-    play = played(phase, change)
-    ((seat, when, said),) = play.faults()
-    assert (seat, when) == (BAD, phase)
-    assert why in said
-    evidence = play.server.faults[0].evidence
-    assert evidence in [body for at, who, body in play.heard if (at, who) == (phase, BAD)]
-
-
-def test_opening_the_mask_key_of_a_survivor_is_refused_by_name():
-    """The share of the other kind, which would let a coordinator take a survivor's masks off."""
-    play = Play(SESSION)
-    play.until(Phase.OPEN)
-    thief = play.clients[BAD]
-    shares = [
-        parcel.key_share if owner in play.server.survivors else parcel.self_share
-        for owner, parcel in sorted(thief._parcels.items())
-    ]
-    rows = np.frombuffer(b"".join(shares), "<u4").reshape(-1, 9)
-    play = played(Phase.OPEN, altered(SIGNER, Opening, shares=rows))
-    assert "not the one it was given" in play.faults()[0][2]
-
-
-@pytest.mark.parametrize("key", [bytes(32), bytes(31) + b"\x80"])
-def test_a_site_that_enrolled_with_no_key_stands_alone_and_stops_nobody(key):
-    parties = list(SESSION.parties)
-    parties[BAD] = Party(BAD, SIGNER.address, key)
-    session = with_fields(SESSION, parties=tuple(parties))
-    play = Play(session, make=with_its_own_session)
-    play.run()
-    assert [(seat, when) for seat, when, _ in play.faults()] == [(BAD, Phase.ADVERTISE)]
-    assert "enrolled with something that is no public key" in play.faults()[0][2]
-    assert play.server.survivors == HONEST
-
-
-def with_its_own_session(session, seat, memory):
-    """As `a_client`; the bad site runs on a session that it made itself, and advertises for the true one."""
-    if seat != BAD:
-        return a_client(session, seat, memory)
-    parties = list(session.parties)
-    parties[BAD] = Party(BAD, SIGNER.address, public_key(secret("agreement", BAD)))
-    client = a_client(with_fields(session, parties=tuple(parties)), seat, memory)
-    said = reads(Advertise, client.advertise())
-    client.advertise = lambda: said_by(BAD, with_fields(said, session=session.digest))
+def a_site(seat=SITE, memory=None, session=SESSION, stage=STAGE):
+    """A site that has uploaded; with the same memory it is the same one after a crash."""
+    client = a_client(session, stage.grounds[seat], memory)
+    client.upload(a_vector(session, seat))
     return client
 
 
-# ---------------------------------------------------------------- what is inside the seals
+def a_site_at(step, round=0, memory=None):
+    """A site that stands at a step of an honest round, and the message that is due to it next."""
+    client = a_site(memory=memory, session=STAGE.session(round=round))
+    for message in told_to(honest(round), SITE):
+        if client.step is step:
+            return client, message
+        client.react(message)
+    raise AssertionError(f"no message is due at {step}")
 
 
-def sealing(change):
-    """The bad site seals something else for some recipients, and commits to that, as it must."""
-
-    def resealed(message):
-        shares = canon.unpack(Shares, message)
-        parcels, digests = shares.parcels.copy(), shares.digests.copy()
-        change(parcels)
-        for row, parcel in enumerate(parcels):
-            digests[row, 2] = np.frombuffer(sha256(parcel.tobytes()).digest(), np.uint8)
-        header = with_fields(reads(Header, shares.header), share_root=share_tree(digests).root)
-        yield canon.pack(with_fields(shares, header=said_by(BAD, header), digests=digests, parcels=parcels))
-
-    return only(Phase.SHARE, resealed)
+def lied_to(step, kind, **fields):
+    """What a site raises when its next message has other fields, signed by the coordinator."""
+    client, message = a_site_at(step)
+    with pytest.raises((PeerFault, Refused)) as caught:
+        client.react(told_by_coordinator(with_fields(reads(kind, message), **fields)))
+    assert client.step is Step.STOPPED
+    with pytest.raises(PeerFault, match="given up"):
+        client.react(message)  # and now it does not even answer the truth
+    return caught.value
 
 
-def spoil(*rows):
-    def change(parcels):
-        parcels[list(rows)] ^= 1
-
-    return change
+def a_list(seats, session=SESSION, groups=(0,)):
+    """A survivor list that the coordinator signed."""
+    return told_by_coordinator(Survivors(session.digest, tuple(seats), groups))
 
 
-def swap(parcels):
-    parcels[[0, 1]] = parcels[[1, 0]]
+def seen(seats, recipient, senders, session=SESSION, stage=STAGE):
+    """That some members have seen a list, as one member must be told; made with the keys that they have in common."""
+    about = consent_digest(session.digest, survivors_digest(seats, [seats]))
+    return told_by_coordinator(with_tags(about, recipient, senders, session, stage))
 
 
-def without_a_share_of(play, owner):
+def with_tags(about, recipient, senders, session=SESSION, stage=STAGE):
+    tags = [
+        bytes(32)
+        if sender == recipient
+        else seeds.tag(stage.grounds[sender].tag_keys[recipient], about=about, sender=sender, recipient=recipient)
+        for sender in senders
+    ]
+    return Consents(session.digest, tuple(senders), np.frombuffer(b"".join(tags), np.uint8).reshape(-1, 32))
+
+
+# ---------------------------------------------------------------- one decision per round
+
+
+def test_a_second_survivor_list_finds_nobody_to_open_for_it():
+    """The attack that consistency is for: two lists that differ by one site would give away its update."""
+    play = honest()
+    for seat in EVERYBODY[:-1]:
+        site = a_site(seat, play.memories[seat])
+        with pytest.raises(Refused, match="survivors was decided differently"):
+            site.react(a_list(EVERYBODY[:-1]))
+        assert site.step is Step.STOPPED
+
+
+@pytest.mark.parametrize("step", [*STEPS, Step.OPENED], ids=lambda step: step.name)
+def test_a_site_that_starts_again_at_any_step_says_the_same_bytes(step):
+    memory, play = Memory(), honest()
+    client = a_site(memory=memory)
+    said = [play.server.uploads()[SITE]]
+    for message in told_to(play, SITE):
+        if client.step is step:
+            break
+        said += client.react(message)
+    again = a_client(SESSION, STAGE.grounds[SITE], memory)
+    repeated = [again.upload(a_vector(SESSION, SITE))]
+    for message in told_to(play, SITE):
+        repeated += again.react(message)
+    assert repeated[: len(said)] == said
+    assert repeated == [body for _, who, body in play.heard if who == SITE]
+
+
+def test_another_session_of_the_same_round_is_refused():
+    memory = Memory()
+    a_site(memory=memory)
+    for differs in ({"state": ELSEWHERE}, {"length": 6}, {"bits": 32}):
+        other = STAGE.session(**differs)
+        with pytest.raises(Refused, match="session was decided differently"):
+            a_site(memory=memory, session=other)
+
+
+def test_another_vector_in_the_same_round_is_refused():
+    """Two vectors under the same masks would give away their difference."""
+    memory = Memory()
+    a_site(memory=memory)
+    again = a_client(SESSION, STAGE.grounds[SITE], memory)
+    other = a_vector(SESSION, SITE)
+    other[0] += np.uint64(1)
+    with pytest.raises(Refused, match="upload was decided differently"):
+        again.upload(other)
+    assert again.step is Step.NEW
+    assert again.upload(a_vector(SESSION, SITE)) == honest().server.uploads()[SITE]
+
+
+def test_a_list_is_remembered_by_the_sites_of_its_sums_alone():
+    """So a caller can hold a site to one list per public state, in whatever round."""
+    lists = [honest(number).memories[0]["survivors"] for number in (0, 1)]
+    assert lists[0] == lists[1] == canon.pack(Revealed((EVERYBODY,)))
+
+
+def test_a_consent_names_the_list_and_its_groups_in_this_round():
+    different = [(EVERYBODY, [EVERYBODY]), (EVERYBODY[:-1], [EVERYBODY[:-1]]), (EVERYBODY, [(0, 1, 2), (3, 4, 5, 6)])]
+    different += [(EVERYBODY, [(0, 1, 2)]), (EVERYBODY, [(3, 4, 5, 6)]), (EVERYBODY, []), ((), [EVERYBODY])]
+    sessions = (SESSION, STAGE.session(round=1), STAGE.session(state=ELSEWHERE))
+    digests = {consent_digest(session.digest, survivors_digest(*one)) for session in sessions for one in different}
+    assert len(digests) == len(sessions) * len(different)
+    assert reads(Consent, a_site().react(a_list(EVERYBODY))[0]).survivors == survivors_digest(*different[0])
+
+
+def test_what_a_site_decides_is_remembered_before_it_is_said():
+    for what, said in (("session", False), ("upload", False), ("survivors", True)):
+        client = a_client(SESSION, STAGE.grounds[SITE], Memory({what: b"something else"}))
+        if said:
+            client.upload(a_vector(SESSION, SITE))
+        with pytest.raises(Refused, match=f"{what} was decided differently"):
+            client.react(a_list(EVERYBODY)) if said else client.upload(a_vector(SESSION, SITE))
+
+
+# ---------------------------------------------------------------- different words to different sites
+
+
+def test_different_survivor_lists_to_different_sites_open_nothing():
+    """Half of the sites are told that 6 vanished; the coordinator passes on every consent that it has."""
+    lists = {seat: EVERYBODY if seat < 3 else EVERYBODY[:-1] for seat in EVERYBODY[:-1]}
+    clients = {seat: a_site(seat) for seat in lists}
+    said = {seat: reads(Consent, client.react(a_list(lists[seat]))[0]) for seat, client in clients.items()}
+    for seat, client in clients.items():
+        tags = np.stack([said[sender].tags[seat] for sender in said])
+        with pytest.raises(Refused, match="only 3 members have seen this survivor list, 5 are needed"):
+            client.react(told_by_coordinator(Consents(SESSION.digest, tuple(said), tags)))
+        assert client.step is Step.STOPPED
+
+
+def test_however_a_third_of_liars_splits_the_others_two_lists_are_never_both_opened():
+    """Seats 0 and 1 side with the coordinator and stand by any list; the others are told one of two."""
+    liars, others, opened_one = (0, 1), EVERYBODY[2:], 0
+    lists = (EVERYBODY, EVERYBODY[1:])
+    for size in range(len(others) + 1):
+        for first in combinations(others, size):
+            camps = (first, tuple(seat for seat in others if seat not in first))
+            opened = [opens(seats, camp, liars) for seats, camp in zip(lists, camps, strict=True)]
+            assert not all(opened)
+            opened_one += any(opened)
+    assert opened_one  # a third of liars can choose which
+
+
+def opens(seats, camp, liars):
+    """Whether the members of a camp open a list for which they and the liars stand."""
+    found = set()
+    for seat in camp:
+        client = a_site(seat)
+        client.react(a_list(seats))
+        try:
+            found.add(bool(client.react(seen(seats, seat, sorted((*camp, *liars))))))
+        except Refused:
+            found.add(False)
+    return found == {True}
+
+
+# ---------------------------------------------------------------- what a site opens
+
+
+def shares_in(opening, ground, round):
+    """The kind of every owner's share in an opening: 0 of the self-mask seed, 1 of the recovery key."""
+    kinds, size = {}, shamir.SHARE_BYTES
+    for owner, row in zip(opening.owners, opening.shares, strict=True):
+        both = [ground.shares[owner][(2 * round + kind) * size :][:size] for kind in (0, 1)]
+        assert both[0] != both[1]
+        kinds[owner] = both.index(row.tobytes())
+    return kinds
+
+
+@pytest.mark.parametrize("round", [0, 1])
+def test_a_site_opens_one_share_of_each_and_of_the_kind_that_the_list_calls_for(round):
+    session = STAGE.session(round=round)
+    play = Play(stage=STAGE, session=session, silent={Phase.UPLOAD: frozenset({4})})
+    play.run()
     openings = {seat: reads(Opening, body) for at, seat, body in play.heard if at is Phase.OPEN}
-    return {seat for seat, opening in openings.items() if owner not in opening.owners}
+    assert set(openings) == set(play.server.survivors) == set(EVERYBODY) - {4}
+    for seat, opening in openings.items():
+        assert shares_in(opening, STAGE.grounds[seat], round) == {owner: int(owner == 4) for owner in EVERYBODY}
 
 
-def test_a_site_that_seals_garbage_for_everybody_fails_the_round_in_its_own_name():
-    play = Play(SESSION, sites={BAD: sealing(spoil(0, 1, 3, 4, 5, 6))})
-    with pytest.raises(Refused, match=f"only 1 sites opened their shares of seat {BAD}, 5 are needed"):
-        play.run()
-    assert play.server.total is None
-    assert play.faults() == [(BAD, Phase.OPEN, "sealed parcels in which 6 sites found no share")]
-    assert not play.problems
-    with pytest.raises(Refused):
-        play.server.advance()
-    assert len(play.faults()) == 1  # asked again, it is not named again
+@pytest.mark.parametrize("seat", range(5))
+def test_over_all_pairs_of_lists_a_site_never_opens_both_shares_of_an_owner(seat):
+    """It is restarted between any two lists that could be true, and told that everybody has seen either."""
+    stage = prepared(5)
+    session, ground = stage.session(), stage.grounds[seat]
+    lists = [those for size in (4, 5) for those in combinations(range(5), size) if seat in those]
+    for first in lists:
+        for second in lists:
+            memory, kinds = Memory(), []
+            for seats in (first, second):
+                client = a_site(seat, memory, session, stage)
+                try:
+                    client.react(a_list(seats, session))
+                    (answer,) = client.react(seen(seats, seat, range(5), session, stage))
+                except Refused:
+                    assert seats != first
+                    continue
+                kinds.append(shares_in(reads(Opening, answer), ground, 0))
+                assert kinds[-1] == {owner: int(owner not in seats) for owner in range(5)}
+            assert all(one == kinds[0] for one in kinds)
+            assert len(kinds) == (2 if first == second else 1)
 
 
-@pytest.mark.parametrize(("change", "rows"), [(spoil(0, 1), {0, 1}), (swap, {0, 1}), (spoil(5), {5})])
-def test_a_few_parcels_of_garbage_cost_their_recipients_a_share_and_nobody_is_blamed(change, rows):
-    play = Play(SESSION, sites={BAD: sealing(change)})
-    total = play.run()
-    assert total.tolist() == play.plain_sum(SESSION.seats) == play.replayed().tolist()
-    assert without_a_share_of(play, BAD) == rows
-    assert not play.server.faults
-    assert not play.problems
+@pytest.mark.parametrize("others", [(), (0,), (0, 3), (1, 4, 5), (0, 1, 3, 6), (0, 1, 3, 4, 5), (0, 1, 3, 4, 5, 6)])
+@pytest.mark.parametrize("own", [False, True])
+def test_a_site_opens_nothing_before_a_threshold_of_the_committee_has_seen_the_list(others, own):
+    client = a_site()
+    client.react(a_list(EVERYBODY))
+    told = seen(EVERYBODY, SITE, sorted((*others, *([SITE] if own else []))))
+    if len(others) + own < THRESHOLD:
+        with pytest.raises(Refused, match=f"only {len(others) + own} members have seen this survivor list, 5 are"):
+            client.react(told)
+        assert client.step is Step.STOPPED
+    else:
+        assert kind_of(client.react(told)[0]) == canon.tag_of(Opening)
 
 
-def test_few_enough_sites_to_be_liars_cannot_have_a_dealer_named():
-    """Two of seven keep back their shares of an honest site; a third is gone. No sum, and no culprit."""
-    keep_back = {
-        seat: only(
-            Phase.OPEN, altered(signer_of(seat), Opening, owners=lambda old: old[1:], shares=lambda old: old[1:])
-        )
-        for seat in (3, 4)
-    }
-    play = Play(SESSION, sites=keep_back, silent={Phase.OPEN: frozenset({5})})
-    with pytest.raises(Refused, match="only 4 sites opened their shares of seat 0, 5 are needed"):
-        play.run()
-    assert not play.server.faults
+def test_an_opening_says_nothing_of_the_rounds_to_come():
+    """Of each owner 36 bytes: the share of this round, and none of its shares of another."""
+    answers = [reads(Opening, body) for at, _, body in honest().heard if at is Phase.OPEN]
+    for opening in answers:
+        opened = {row.tobytes() for row in opening.shares}
+        kept, size = STAGE.grounds[opening.seat].shares, shamir.SHARE_BYTES
+        never = {kept[owner][at * size :][:size] for owner in EVERYBODY for at in (1, 2, 3)}
+        assert not opened & never
 
 
-def crooked(play, how):
-    """Let the bad site's own client share something else than it should."""
-    client = play.clients[BAD]
-    honest, share = client._share, how(client)
+# ---------------------------------------------------------------- survivor lists
 
-    def crooked_share(roster):
-        with patch("caduceus.protocol.secagg_client.shamir.share", share):
-            return honest(roster)
-
-    client._share = crooked_share
-    return play
-
-
-def other_values(change):
-    def how(client):
-        return lambda secrets, **rest: change(share(secrets, **rest))
-
-    return how
-
-
-def other_secrets(client):
-    return lambda secrets, **rest: share([secret("other", 1), secret("other", 2)], **rest)
+LISTS = [
+    ("not ready, or one twice", {"seats": lambda old: (*old[:-1], 99)}),
+    ("not ready, or one twice", {"seats": lambda old: (-1, *old[1:])}),
+    ("not ready, or one twice", {"seats": lambda old: (*old, 2**80)}),
+    ("not ready, or one twice", {"seats": lambda old: old[::-1]}),
+    ("not ready, or one twice", {"seats": lambda old: (0, *old)}),
+    ("not ready, or one twice", {"seats": lambda old: (*old, old[-1])}),
+    ("a survivor list of 4, 5 are needed", {"seats": lambda old: old[:4]}),
+    ("a survivor list of 0, 5 are needed", {"seats": ()}),
+    ("left this site's upload out", {"seats": lambda old: tuple(seat for seat in old if seat != SITE)}),
+    ("groups that there are not", {"groups": ()}),
+    ("groups that there are not", {"groups": (1,)}),
+    ("groups that there are not", {"groups": (-1,)}),
+    ("groups that there are not", {"groups": (0, 0)}),
+    ("groups that there are not", {"groups": (0, 1)}),
+    ("groups that there are not", {"groups": (2**80,)}),
+]
 
 
-def random_values(shares):
-    return np.random.default_rng(1).integers(0, field.P, shares.shape, dtype="<u4")
+@pytest.mark.parametrize(("why", "fields"), LISTS, ids=[f"{i}-{why}" for i, (why, _) in enumerate(LISTS)])
+def test_a_false_survivor_list_is_the_coordinators_fault(why, fields):
+    fault = lied_to(Step.UPLOADED, Survivors, **fields)
+    assert isinstance(fault, PeerFault)
+    assert fault.who == "the coordinator"
+    assert why in fault.why
 
 
-@pytest.mark.parametrize("how", [other_secrets, other_values(random_values)], ids=["another seed", "no seed at all"])
-def test_a_survivor_that_shared_another_seed_is_named(how):
-    play = crooked(Play(SESSION), how)
-    with pytest.raises(Refused, match=f"no sum can be computed: seat {BAD} shared another self-mask seed"):
-        play.run()
-    assert play.server.total is None
-    assert play.faults() == [(BAD, Phase.OPEN, "shared another self-mask seed than it committed to")]
-    with pytest.raises(PeerFault, match=f"seat {BAD}: shared another self-mask seed"):
-        play.replayed()
+def test_a_list_with_a_site_that_enrolled_and_never_got_ready_is_the_coordinators_fault():
+    stage = SetupPlay(setup=a_setup(7), silent={SetupPhase.DEAL: frozenset({6})}).run()
+    session = stage.session()
+    with pytest.raises(PeerFault, match="not ready, or one twice"):
+        a_site(session=session, stage=stage).react(a_list(EVERYBODY, session))
+    said = a_site(session=session, stage=stage).react(a_list(EVERYBODY[:-1], session))
+    assert kind_of(said[0]) == canon.tag_of(Consent)
 
 
-@pytest.mark.parametrize("how", [other_secrets, other_values(random_values)], ids=["another key", "no key at all"])
-def test_a_dropout_that_shared_another_mask_key_is_named(how):
-    play = crooked(Play(SESSION, silent={Phase.UPLOAD: frozenset({BAD})}), how)
-    with pytest.raises(Refused, match=f"no sum can be computed: seat {BAD} shared another mask key"):
-        play.run()
-    assert play.faults() == [(BAD, Phase.OPEN, "shared another mask key than it advertised")]
-    with pytest.raises(PeerFault, match=f"seat {BAD}: shared another mask key"):
-        play.replayed()
+def test_a_list_that_leaves_out_as_many_as_can_be_spared_is_consented_to():
+    said = reads(Consent, a_site().react(a_list((0, 1, SITE, 5, 6)))[0])
+    assert said.survivors == survivors_digest((0, 1, 2, 5, 6), [(0, 1, 2, 5, 6)])
+    assert said.tags.shape == (SITES, 32)
 
 
-def test_a_seed_that_was_committed_to_falsely_names_its_owner():
-    play = Play(SESSION, sites={BAD: only(Phase.SHARE, altered_shares(SIGNER, header={"seed_commitment": ELSEWHERE}))})
-    with pytest.raises(Refused, match=f"seat {BAD} shared another self-mask seed"):
-        play.run()
+def test_who_is_no_member_of_the_committee_consents_to_nothing():
+    stage = prepared(12, plan=Plan(12, 4, 5, 4, Family.RING), silent=3)
+    session, everybody = stage.session(), tuple(range(12))
+    for seat in everybody:
+        client = a_site(seat, session=session, stage=stage)
+        if stage.foundation.layout.is_member(seat):
+            assert kind_of(client.react(a_list(everybody, session))[0]) == canon.tag_of(Consent)
+        else:
+            with pytest.raises(PeerFault, match="no member of the committee"):
+                client.react(a_list(everybody, session))
+            assert client.step is Step.STOPPED
+            assert not stage.grounds[seat].shares
+            assert not stage.grounds[seat].tag_keys
 
 
-def test_words_that_are_no_residues_are_not_taken_for_shares():
-    """The owner commits to them, so only the recipients can tell; they open nothing of it."""
-    play = crooked(Play(SESSION), other_values(lambda shares: np.full(shares.shape, field.P, "<u4")))
-    with pytest.raises(Refused, match=f"only 1 sites opened their shares of seat {BAD}"):
-        play.run()
+# ---------------------------------------------------------------- consents
 
 
-def test_digests_of_other_shares_than_were_sealed_leave_nothing_to_open():
-    def change(message):
-        shares = canon.unpack(Shares, message)
-        digests = shares.digests.copy()
-        digests[:, 0] ^= 1
-        header = with_fields(reads(Header, shares.header), share_root=share_tree(digests).root)
-        yield canon.pack(with_fields(shares, header=said_by(BAD, header), digests=digests))
-
-    play = Play(SESSION, sites={BAD: only(Phase.SHARE, change)})
-    with pytest.raises(Refused, match="opened their shares of seat 2"):
-        play.run()
-    assert {seat for seat, _, _ in play.faults()} == {BAD}
-
-
-def test_as_many_hostile_sites_as_the_threshold_allows_still_leave_a_sum():
-    play = Play(
-        SESSION,
-        sites={
-            1: only(Phase.SHARE, lambda message: [b"garbage"]),
-            4: only(Phase.OPEN, altered(signer_of(4), Opening, shares=lambda old: old + np.uint32(1))),
-        },
+def another_list(senders, recipient=SITE):
+    """Tags that these members truly made, for another list."""
+    return lambda _: (
+        with_tags(
+            consent_digest(SESSION.digest, survivors_digest(EVERYBODY[:-1], [EVERYBODY[:-1]])), recipient, senders
+        ).tags
     )
-    total = play.run()
-    assert total.tolist() == play.plain_sum(seat for seat in range(SITES) if seat != 1)
-    assert sorted(seat for seat, _, _ in play.faults()) == [1, 4]
-    assert play.replayed().tolist() == total.tolist()
 
 
-def test_with_one_hostile_site_more_there_is_no_sum():
-    garbage = only(Phase.OPEN, lambda message: [b"garbage"])
-    play = Play(SESSION, sites=dict.fromkeys((0, 3, 6), garbage))
-    with pytest.raises(Refused, match="only 4 of 7 sites answered with open"):
-        play.run()
-    assert play.server.total is None
+def of_this_list(recipient, session=SESSION):
+    about = consent_digest(session.digest, survivors_digest(EVERYBODY, [EVERYBODY]))
+    return lambda _: with_tags(about, recipient, EVERYBODY).tags
+
+
+def its_own(_):
+    """What the site itself said to the others, handed back as theirs: the key of a pair is the same both ways."""
+    return reads(Consent, a_site().react(a_list(EVERYBODY))[0]).tags
+
+
+CONSENTS = [
+    ("not one tag per seat", {"seats": lambda old: old[:-1]}),
+    ("not one tag per seat", {"tags": lambda old: old[:-1].copy()}),
+    ("not one tag per seat", {"tags": lambda old: old[:, :-1].copy()}),
+    ("not one tag per seat", {"tags": lambda old: old.astype("<u4")}),
+    ("not one tag per seat", {"tags": lambda old: old.reshape(-1)}),
+    ("not one tag per seat", {"seats": lambda old: old[::-1]}),
+    ("not one tag per seat", {"seats": lambda old: (0, *old[:-1])}),
+    ("no member", {"seats": lambda old: (*old[:-1], 99)}),
+    ("no member", {"seats": lambda old: (-1, *old[1:])}),
+    ("only 1 members have seen", {"tags": lambda old: old ^ np.uint8(1)}),
+    ("only 1 members have seen", {"tags": lambda old: np.zeros_like(old)}),
+    ("only 1 members have seen", {"tags": lambda old: np.roll(old, 1, axis=0)}),
+    ("only 1 members have seen", {"tags": of_this_list(3)}),
+    ("only 1 members have seen", {"tags": another_list(EVERYBODY)}),
+    ("only 1 members have seen", {"tags": its_own}),
+    ("only 1 members have seen", {"tags": of_this_list(SITE, STAGE.session(round=1))}),
+    ("only 1 members have seen", {"tags": of_this_list(SITE, STAGE.session(state=ELSEWHERE))}),
+    ("only 4 members have seen", {"seats": lambda old: old[:4], "tags": lambda old: old[:4].copy()}),
+    ("only 4 members have seen", {"tags": lambda old: np.concatenate([old[:4], old[4:] ^ np.uint8(1)])}),
+    ("only 0 members have seen", {"seats": (), "tags": lambda old: old[:0].copy()}),
+]
+
+
+@pytest.mark.parametrize(("why", "fields"), CONSENTS, ids=[f"{i}-{why}" for i, (why, _) in enumerate(CONSENTS)])
+def test_false_consents_open_nothing(why, fields):
+    fault = lied_to(Step.CONSENTED, Consents, **fields)
+    assert why in str(fault)
+    assert isinstance(fault, Refused if why.startswith("only") else PeerFault)
+
+
+def test_as_many_false_tags_as_can_be_spared_do_not_stop_a_site():
+    client, message = a_site_at(Step.CONSENTED)
+    spoiled = with_fields(reads(Consents, message), tags=lambda old: np.concatenate([old[:5], old[5:] ^ np.uint8(1)]))
+    assert client.react(told_by_coordinator(spoiled)) == a_site_at(Step.CONSENTED)[0].react(message)
+
+
+def test_a_tag_is_made_for_one_member_by_one_member_about_one_list():
+    said = [reads(Consent, body) for at, _, body in honest().heard if at is Phase.CONSENT]
+    tags = {tag.tobytes() for consent in said for tag in consent.tags}
+    assert len(tags) == SITES * (SITES - 1) + 1  # and zeros for oneself
+    assert all(not consent.tags[consent.seat].any() for consent in said)
+    later = {
+        tag.tobytes() for at, _, body in honest(1).heard if at is Phase.CONSENT for tag in reads(Consent, body).tags
+    }
+    assert tags & later == {bytes(32)}
+
+
+# ---------------------------------------------------------------- receipts
+
+
+def test_a_receipt_for_something_else_is_no_receipt():
+    good = honest().clients[SITE].receipt
+    said = sign.digest(DOMAIN, sign.Receipt(JOB, 0, SITE, good.leaf))
+    forged = [
+        {"leaf": ELSEWHERE},
+        {"leaf": honest().clients[3].receipt.leaf},
+        {"signature": good.signature[:-1] + b"\x00"},
+        {"signature": b""},
+        {"signature": signer_of(3).sign(said)},
+        {"signature": COORDINATOR.sign(sign.digest(DOMAIN, sign.Receipt(JOB, 1, SITE, good.leaf)))},
+        {"signature": COORDINATOR.sign(sign.digest(bytes(32), sign.Receipt(JOB, 0, SITE, good.leaf)))},
+    ]
+    for fields in forged:
+        client = a_site()
+        with pytest.raises(PeerFault, match="the coordinator: sent a receipt for something else"):
+            client.react(told_by_coordinator(with_fields(good, **fields)))
+        assert client.receipt is None
+        assert client.step is Step.STOPPED
+    client = a_site()
+    assert client.react(told_by_coordinator(good)) == []
+    assert client.receipt == good
+
+
+def test_a_receipt_is_welcome_at_any_later_step():
+    receipt = told_by_coordinator(honest().clients[SITE].receipt)
+    for step in STEPS:
+        client, due = a_site_at(step)
+        assert client.react(receipt) == []
+        assert client.receipt is not None
+        assert client.step is step
+        assert client.react(due)
+
+
+# ---------------------------------------------------------------- what anybody on the wire can do
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
+def test_bytes_that_are_not_the_coordinators_for_this_round_change_nothing(step):
+    client, message = a_site_at(step)
+    _, of_another_round = a_site_at(step, round=1)
+    signed = canon.unpack(Signed, message)
+    unsigned = canon.pack(with_fields(signed, signature=bytes(65)))
+    by_a_site = said_by(3, reads(Survivors if step is Step.UPLOADED else Consents, message))
+    other_scheme = canon.pack(with_fields(signed, scheme="ml-dsa-65"))
+    bare = signed.body
+    cut, longer = message[:-1], message + b"\x00"
+    for data in (b"", b"\xff" * 99, cut, longer, unsigned, by_a_site, other_scheme, bare, of_another_round):
+        with pytest.raises(PeerFault, match="the coordinator"):
+            client.react(data)
+        assert client.step is step
+    assert client.react(message)
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
+def test_a_message_out_of_turn_is_not_taken_and_one_taken_before_is_answered_alike(step):
+    client, due = a_site_at(step)
+    for other in STEPS:
+        _, message = a_site_at(other)
+        if STEPS.index(other) < STEPS.index(step):
+            assert client.react(message) == client.react(message) != []
+        elif other is not step:
+            with pytest.raises(PeerFault, match=f"a site that has {step.value}"):
+                client.react(message)
+        assert client.step is step
+    assert client.react(due)
+
+
+def test_messages_of_the_setup_or_of_sites_mean_nothing_in_a_round():
+    client, due = a_site_at(Step.UPLOADED)
+    roster = told_by_coordinator(Roster(STAGE.foundation.layout.id, EVERYBODY, np.zeros((SITES, 32), np.uint8)))
+    consent = next(body for at, seat, body in honest().heard if at is Phase.CONSENT)
+    for message in (roster, consent, honest().server.uploads()[3], told_by_coordinator(reads(Consent, consent))):
+        with pytest.raises(PeerFault, match="the coordinator"):
+            client.react(message)
+        assert client.step is Step.UPLOADED
+    assert client.react(due)
+
+
+def test_a_site_that_has_opened_opens_no_more():
+    client, due = a_site_at(Step.CONSENTED)
+    (opened,) = client.react(due)
+    assert client.react(due) == [opened]
+    with pytest.raises(PeerFault, match="a site that has opened"):
+        client.react(seen(EVERYBODY, SITE, EVERYBODY[:5]))
+    with pytest.raises(PeerFault, match="a site that has opened"):
+        client.react(a_list(EVERYBODY[:-1]))
+    assert client.react(due) == [opened]
+
+
+def test_a_site_that_says_nothing_yet_hears_nothing():
+    client = a_client(SESSION, STAGE.grounds[SITE])
+    for message in told_to(honest(), SITE):
+        with pytest.raises(PeerFault, match="nothing yet"):
+            client.react(message)
+    assert client.step is Step.NEW

@@ -16,6 +16,8 @@ from caduceus.wiring.order import Order
 SITES = ("Ash", "Birch", "Cedar")
 FOUR = (*SITES, "Elm")
 """The fewest sites of which one may be missing."""
+TWELVE = (*FOUR, "Fir", "Gorse", "Hazel", "Ivy", "Juniper", "Larch", "Maple", "Oak")
+"""The fewest sites for two groups of which each may show a sum over three."""
 ROWS = 60
 """Per site."""
 
@@ -51,6 +53,13 @@ stake = 2_000
 bond = 10_000
 """
 
+GROUPED = JOB.replace("[task]", 'visibility = "cohort"\ncohort = 3\n\n[task]').replace(
+    "min = 3\nmax = 4", "min = 12\nmax = 12"
+)
+"""The same job with sums over groups of at least three."""
+WIDE = JOB.replace("min = 3\nmax = 4", "min = 12\nmax = 12")
+"""The same job for as many sites, with one sum."""
+
 FEDERATION = """
 [federation]
 title = "Three small sites"
@@ -62,17 +71,17 @@ schema = "schema.toml"
 """
 
 
-def write(folder: Path, sites: Sequence[str] = SITES) -> Order:
+def write(folder: Path, sites: Sequence[str] = SITES, *, job: str = JOB, rows_each: int = ROWS) -> Order:
     """Write the job, the federation and every site's records into a folder, and order them played."""
     folder.mkdir(parents=True, exist_ok=True)
     header, *rows = locate("sklearn:breast_cancer", None).read_text().splitlines()
     federation = FEDERATION.format(data=folder)
     for place, name in enumerate(sites):
-        part = [header, *rows[place * ROWS : (place + 1) * ROWS]]
+        part = [header, *rows[place * rows_each : (place + 1) * rows_each]]
         (folder / f"{name}.csv").write_text("\n".join(part) + "\n")
         federation += f'\n[[site]]\nname = "{name}"\nfile = "{name}.csv"\n'
     (folder / "federation.toml").write_text(federation)
-    (folder / "small.toml").write_text(JOB)
+    (folder / "small.toml").write_text(job)
     for name in ("schema.toml", "terms.toml"):
         (folder / name).write_text(example("breast", file=name).read_text())
     return Order(folder / "small.toml", folder / "federation.toml")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import multiprocessing
 import random
+import re
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import wraps
 from multiprocessing.connection import Connection
@@ -25,6 +26,7 @@ from caduceus.edges.store import FolderStore
 from caduceus.edges.workspace import Workspace
 from caduceus.kinds import Stage
 from caduceus.wiring.order import Order
+from caduceus.wiring.parties import COORDINATOR
 from caduceus.wiring.play import play
 
 SEEDS = 20
@@ -35,6 +37,33 @@ ACTS: dict[str, tuple[type, str]] = {
 }
 """What a run does that lasts."""
 
+ENTRIES = (
+    "order/nonce",
+    "order/spec",
+    "site/confirm",
+    "site/confirmed",
+    "site/ready",
+    "coordinator/setup",
+    "site/standing",
+    "site/round/session",
+    "site/round/upload",
+    "coordinator/upload",
+    "site/receipt",
+    "site/round/survivors",
+    "coordinator/done",
+)
+"""What is written down in a run, in the order of a job: whose entry, and what about."""
+
+
+def entry_kind(journal: SqliteJournal, entries: Mapping[str, bytes]) -> str:
+    """Whose entry it is, and what about."""
+    who = journal.path.parent.name
+    key = list(entries)[-1]
+    if who == "buyer":
+        return "order/" + key.rpartition("/")[2]
+    what = [part for part in key.split("/") if not re.fullmatch("[0-9a-f]{64}|[0-9]{5}", part)]
+    return "/".join(("coordinator" if who == COORDINATOR else "site", *what))
+
 
 @dataclass(frozen=True, slots=True)
 class Undisturbed:
@@ -44,6 +73,7 @@ class Undisturbed:
     ending: Ending
     seconds: float
     acts: dict[str, int]
+    entries: list[str]
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +90,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     found = ending(workspace, played.cast, played.job)
     assert found.stage is Stage.COMPLETED
     assert_audit_passes(workspace.root)
-    return Undisturbed(order, found, seconds, dict(fuse.done))
+    return Undisturbed(order, found, seconds, dict(fuse.done), fuse.entries)
 
 
 def play_again(root: Path, undisturbed: Undisturbed) -> None:
@@ -142,6 +172,7 @@ class Fuse:
     patch: pytest.MonkeyPatch
     at: tuple[str, int, bool] | None = None
     done: Counter[str] = field(default_factory=Counter)
+    entries: list[str] = field(default_factory=list)
     dead: bool = False
     lock: Any = field(default_factory=Lock)
 
@@ -160,6 +191,8 @@ class Fuse:
                 if (kind, number, False) == self.at:
                     self.dead = True
                     raise Killed
+                if kind == "journal entry":
+                    self.entries.append(entry_kind(*arguments))
                 result = act(*arguments, **options)
                 if (kind, number, True) == self.at:
                     self.dead = True
@@ -169,17 +202,36 @@ class Fuse:
         return watched
 
 
+def test_every_kind_of_entry_is_known_here(undisturbed):
+    """So that none is written without a test of a death beside it."""
+    assert set(undisturbed.entries) == set(ENTRIES)
+    assert list(dict.fromkeys(undisturbed.entries)) == list(ENTRIES)
+
+
+def dies_and_is_played_to_the_same_end(at: tuple[str, int, bool], root: Path, undisturbed: Undisturbed) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        fuse = Fuse(patch, at)
+        with pytest.raises(Killed):
+            play(Workspace(root), undisturbed.order, small_job.Onlooker())
+        assert fuse.dead
+    play_again(root, undisturbed)
+
+
+@pytest.mark.parametrize("happens", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("kind", ENTRIES)
+def test_a_run_that_dies_at_any_kind_of_entry_is_played_to_the_same_end(kind, happens, undisturbed, tmp_path):
+    """At the first, when nobody else has written its own yet, and at any other."""
+    places = [at for at, entry in enumerate(undisturbed.entries) if entry == kind]
+    chosen = {places[0], random.Random(f"{kind}/{happens}").choice(places)}
+    for number in sorted(chosen):
+        dies_and_is_played_to_the_same_end(("journal entry", number, happens), tmp_path / f"{number}", undisturbed)
+
+
 @pytest.mark.parametrize("happens", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("part", range(4))
-@pytest.mark.parametrize("kind", ACTS)
+@pytest.mark.parametrize("kind", ["blob", "transaction"])
 def test_a_run_that_dies_at_any_act_is_played_to_the_same_end(kind, part, happens, undisturbed, tmp_path):
     count = undisturbed.acts[kind]
     chance = random.Random(f"{kind}/{part}/{happens}")
     for number in sorted(chance.sample(range(part * count // 4, (part + 1) * count // 4), 3)):
-        root = tmp_path / f"{number}"
-        with pytest.MonkeyPatch.context() as patch:
-            fuse = Fuse(patch, (kind, number, happens))
-            with pytest.raises(Killed):
-                play(Workspace(root), undisturbed.order, small_job.Onlooker())
-            assert fuse.dead
-        play_again(root, undisturbed)
+        dies_and_is_played_to_the_same_end((kind, number, happens), tmp_path / f"{number}", undisturbed)

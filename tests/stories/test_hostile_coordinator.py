@@ -7,20 +7,21 @@ from dataclasses import replace
 
 import pytest
 import small_job
-from theatre import Theatre, assert_everything_went_back, silent_when
+from theatre import ROUND, Theatre, assert_everything_went_back, garbled_when, silent_when
 
 from caduceus.agents import coordinator as coordinating
-from caduceus.agents.coordinator import Coordinator
+from caduceus.agents import rounds as rounding
+from caduceus.agents.rounds import Past, Rounds
 from caduceus.agents.seat import receipts
 from caduceus.edges.gateway import GatewayWallet, Reverted
 from caduceus.errors import Refused
 from caduceus.kinds import Digest, Stage, Tokens
 from caduceus.learn.program import Program
 from caduceus.learn.state import State
-from caduceus.ports import Anchor, Envelope
-from caduceus.protocol.round import Done
+from caduceus.ports import Anchor
 from caduceus.protocol.secagg_messages import Survivors
 from caduceus.protocol.secagg_server import Phase, Server
+from caduceus.protocol.session_for import Grounds
 from caduceus.wiring import play as wiring
 
 NAMES = small_job.FOUR
@@ -34,9 +35,9 @@ def _lie_about_survivors(theatre: Theatre, lists: dict[int, tuple[int, ...]], *,
     honest = Server.advance
 
     def advance(self: Server) -> dict[int, bytes]:
-        sent = honest(self)
+        sent = dict(honest(self))
         if self.phase is Phase.CONSENT and self.session.round == round_:
-            sent |= {seat: self._say(Survivors(self.session.digest, seats)) for seat, seats in lists.items()}
+            sent |= {seat: self._say(Survivors(self.session.digest, seats, (0,))) for seat, seats in lists.items()}
         return sent
 
     theatre.patch.setattr(Server, "advance", advance)
@@ -50,6 +51,7 @@ def test_two_lists_of_survivors_never_both_open_a_sum(theatre):
     assert "3 rounds and its learning not done" in told
     assert [bool(record.failure) for record in theatre.told.rounds] == [False, True, True]
     assert {fault.seat for fault in theatre.faults(theatre.told.rounds[1])} == {2, 3}
+    assert len(theatre.setups()) == 2
     for name in ("Cedar", "Elm"):
         (complaint,) = theatre.complaints(name)
         assert "decided differently before" in complaint
@@ -66,52 +68,47 @@ def test_a_site_that_was_shown_another_list_does_not_sign_the_settlement(theatre
     theatre.assert_audit_passes()
 
 
-class _WithoutSeat:
-    """Implements `ports.Channel`: the coordinator acts as if it had not heard one site."""
-
-    def __init__(self, channel, site) -> None:
-        self.channel, self.site = channel, site
-
-    def send(self, site, body) -> None:
-        self.channel.send(site, body)
-
-    def receive(self, *, timeout: float) -> Envelope | None:
-        while (envelope := self.channel.receive(timeout=timeout)) is not None and envelope.sender == self.site:
-            pass
-        return envelope
-
-
-@pytest.mark.parametrize("number", [1, 9], ids=["under its own number", "under a new number"])
+@pytest.mark.parametrize("number", [1, 5], ids=["under its own number", "under a new number"])
 def test_an_old_round_played_again_without_a_site_opens_no_second_sum(number, theatre):
     """The difference of the two sums would be that site's update."""
-    honest = Coordinator._round
-    again: list[Done] = []
-
-    def twice(self, session, state, task, channel, enrolments, patience):
-        done = honest(self, session, state, task, channel, enrolments, patience)
-        if session.round == 1:
-            old = replace_session(session, number)
-            again.append(
-                honest(self, old, state, task, _WithoutSeat(channel, enrolments[3].site), enrolments, patience)
-            )
-        return done
-
-    theatre.patch.setattr(Coordinator, "_round", twice)
+    again = theatre.play_round_1_again(number=number, without=3)
     end = theatre.play()
     assert end.stage is Stage.COMPLETED
     (second,) = again
-    assert second.record.failure
+    assert second.record.failure == "only 0 sites answered with consent, 3 are needed"
     assert second.record.after == second.record.before
     for name in NAMES[:3]:
         (complaint,) = theatre.complaints(name)
-        assert "decided differently before" in complaint
+        assert "survivors was decided differently before" in complaint
     theatre.assert_audit_passes()
 
 
-def replace_session(session, number: int):
-    """The same session under another number."""
-    values = {name: getattr(session, name) for name in type(session).__slots__}
-    return type(session)(**values | {"round": number})
+def test_no_site_uploads_under_two_set_ups_in_one_round(theatre):
+    """Two masked vectors of one round would be two chances to open it."""
+    again = theatre.play_round_1_again(number=1, without=3, new_setup=True)
+    end = theatre.play()
+    assert end.stage is Stage.COMPLETED
+    (second,) = again
+    assert second.record.failure == "only 0 sites answered with upload, 3 are needed"
+    assert second.record.setup not in theatre.setups()
+    for name in NAMES[:3]:
+        (complaint,) = theatre.complaints(name)
+        assert "session was decided differently before" in complaint
+    # What followed stands on the first set-up again: nobody threw it away.
+    assert len(theatre.setups()) == 1
+    theatre.assert_audit_passes()
+
+
+def test_a_state_under_another_set_up_and_number_opens_the_same_sum_or_none(theatre):
+    """A new set-up has other masks, and the list that was agreed to for the state still stands."""
+    again = theatre.play_round_1_again(number=5, without=3, new_setup=True)
+    end = theatre.play()
+    assert end.stage is Stage.COMPLETED
+    (second,) = again
+    assert second.record.failure == "only 0 sites answered with consent, 3 are needed"
+    for name in NAMES[:3]:
+        (complaint,) = theatre.complaints(name)
+        assert "survivors was decided differently before" in complaint
 
 
 # ---------------------------------------------------------------- about the sums
@@ -145,30 +142,41 @@ def replace_newton(state: State) -> State:
 
 def test_a_state_that_was_never_anchored_keeps_the_sites_from_signing(theatre):
     """The coordinator asks for a round from a state of its own making, and anchors the round from the right one."""
-    honest_finish = coordinating.finish
-    honest_round = Coordinator._round
+    honest_finish = rounding.finish
+    honest_run = Rounds.run
 
-    def own_state(self, session, state, task, channel, enrolments, patience):
-        if session.round != 2:
-            return honest_round(self, session, state, task, channel, enrolments, patience)
-        moved = replace_newton(state)
-        other = self._session(self._entry(session.job), 2, enrolments, task, moved)
-        return honest_round(self, other, moved, task, channel, enrolments, patience)
+    def own_state(self: Rounds, past: Past, state: State):
+        return honest_run(self, past, replace_newton(state) if past.number == 2 else state)
 
-    def anchored_as_if(server, task, before, failure):
-        done = honest_finish(server, task, before, failure)
+    def anchored_as_if(server: Server, *arguments):
+        done = honest_finish(server, *arguments)
         if server.session.round == 2:
             fields = {name: getattr(done.record, name) for name in type(done.record).__slots__}
             done = replace(done, record=type(done.record)(**fields | {"before": theatre.told.rounds[-1].after}))
         return done
 
-    theatre.patch.setattr(Coordinator, "_round", own_state)
-    theatre.patch.setattr(coordinating, "finish", anchored_as_if)
+    theatre.patch.setattr(Rounds, "run", own_state)
+    theatre.patch.setattr(rounding, "finish", anchored_as_if)
     with pytest.raises(Refused, match="only 0 of 4 sites signed the settlement, 3 are needed"):
         theatre.play()
     for name in NAMES:
         (complaint,) = theatre.complaints(name)
         assert complaint == "the coordinator: called to round 2 with another state than it anchored"
+
+
+def test_a_set_up_that_is_not_the_chains_is_found_by_the_audit_even_if_all_agreed_to_it(theatre):
+    """Coordinator and sites together ask for more sites than the plan says, as they might for fewer."""
+    honest = Grounds.setup
+
+    def another(self: Grounds, **given):
+        setup = honest(self, **given)
+        fields = {name: getattr(setup, name) for name in type(setup).__slots__}
+        return type(setup)(**fields | {"quorum": setup.quorum + 1})
+
+    with theatre.patch.context() as patch:
+        patch.setattr(Grounds, "setup", another)
+        assert theatre.play().stage is Stage.COMPLETED
+    assert theatre.audit() == "round 0: its set-up is not the one that the chain gives"
 
 
 # ---------------------------------------------------------------- to the chain
@@ -212,29 +220,85 @@ def test_a_false_complaint_is_answered_and_changes_nothing(theatre):
     theatre.assert_audit_passes()
 
 
-def test_a_crash_in_a_round_that_not_everyone_plays_again_costs_nobody_anything(theatre):
-    """All hold receipts for their uploads; then one is gone, and the others mask for no other roster."""
+class Crash(BaseException): ...
 
-    class Crash(BaseException): ...
 
-    honest = Coordinator._listen
+def _crash_when(theatre: Theatre, moment, *, after: bool) -> None:
+    """End the process before or after the coordinator listens, as soon as `moment(server)` is true of what it runs."""
+    honest = Rounds._listen
 
-    def crash(self, server, *arguments):
-        honest(self, server, *arguments)
-        if server.session.round == 1 and server.phase is Phase.UPLOAD:
+    def listen(self: Rounds, server, *arguments):
+        is_due = moment(server)
+        if not is_due or after:
+            honest(self, server, *arguments)
+        if is_due:
             raise Crash
 
     with theatre.patch.context() as patch:
-        patch.setattr(Coordinator, "_listen", crash)
+        patch.setattr(Rounds, "_listen", listen)
         with pytest.raises(Crash):
             theatre.play()
     theatre.told.rounds.clear()
-    theatre.with_sites({3: lambda doing, round, honestly: [] if round == 0 else honestly()})
+
+
+def _uploads_of(round_: int):
+    return lambda server: isinstance(server, Server) and (server.phase, server.session.round) == (Phase.UPLOAD, round_)
+
+
+def test_a_crash_in_a_round_that_not_everyone_plays_again_costs_nobody_anything(theatre):
+    """All hold receipts for their uploads; then one is gone, and its upload is in the sum all the same."""
+    _crash_when(theatre, _uploads_of(1), after=True)
+    theatre.with_sites({3: silent_when(*ROUND, rounds=range(1, 2))})
     end = theatre.play()
     assert end.stage is Stage.COMPLETED
-    assert [bool(record.failure) for record in theatre.told.rounds] == [False, True, False, False, False, False]
-    assert theatre.told.rounds[1].uploads == (None,) * 4
+    assert [record.failure for record in theatre.told.rounds] == [""] * 5
+    assert all(theatre.told.rounds[1].uploads)
+    assert theatre.counted(3) == [True] * 5
     assert end.pulled["coordinator"] == (5_000, 10_000)
+    assert theatre.told.faults == []
+    theatre.assert_audit_passes()
+
+
+def test_a_site_that_denies_its_upload_after_a_crash_is_in_the_sum_all_the_same(theatre):
+    """It holds a receipt: were its upload left out, it could take the coordinator's bond."""
+    _crash_when(theatre, _uploads_of(1), after=True)
+    theatre.with_sites({3: garbled_when("upload", lambda _: b"hello", rounds=range(1, 2))})
+    end = theatre.play()
+    assert end.stage is Stage.COMPLETED
+    assert theatre.counted(3) == [True] * 5
+    (fault,) = theatre.faults(theatre.told.rounds[1])
+    assert fault.seat == 3
+    assert end.pulled["coordinator"] == (5_000, 10_000)
+    theatre.assert_audit_passes()
+
+
+def test_a_crash_between_a_set_up_and_the_first_upload_goes_on_with_the_same_set_up(theatre):
+    _crash_when(theatre, _uploads_of(0), after=False)
+    asked: list[str] = []
+
+    def counting(doing, round, honestly):
+        asked.append(doing)
+        return honestly()
+
+    theatre.with_sites(dict.fromkeys(range(4), counting))
+    end = theatre.play()
+    assert end.stage is Stage.COMPLETED
+    assert [record.failure for record in theatre.told.rounds] == [""] * 5
+    assert "advertise" not in asked
+    assert asked.count("upload") == 4 * 5
+    assert len(theatre.setups()) == 1
+    assert theatre.told.faults == []
+    theatre.assert_audit_passes()
+
+
+def test_a_job_that_a_crash_left_in_a_round_gives_everything_back_and_passes_its_audit(theatre):
+    """Uploads are in the transcript, and no round on the chain has them."""
+    _crash_when(theatre, _uploads_of(1), after=True)
+    theatre.run_out()
+    end, told = theatre.play_in_vain()
+    assert_everything_went_back(end)
+    assert "4 sites" in told
+    assert "learning not done" in told
     theatre.assert_audit_passes()
 
 

@@ -11,9 +11,17 @@ from pathlib import Path
 import pytest
 import small_job
 
+from caduceus import canon
+from caduceus.data.card import Card
+from caduceus.data.policy import Terms
 from caduceus.edges.evm_embedded import open_chain
 from caduceus.edges.workspace import Workspace
 from caduceus.errors import Refused
+from caduceus.learn.state import State
+from caduceus.market.specification import JobSpec
+from caduceus.protocol.round_record import RoundRecord
+from caduceus.protocol.secagg_exchange import Exchange
+from caduceus.protocol.secagg_setup_record import SetupRecord
 from caduceus.wiring.audit import audit_run
 from caduceus.wiring.play import play
 
@@ -104,6 +112,40 @@ def test_a_flipped_byte_anywhere_is_found_and_its_file_is_named(group, run):
         file.write_bytes(whole)
     (audit,) = audit_run(run.transcript, chain=run.chain, url=None)
     assert audit.passes
+
+
+KINDS = {canon.tag_of(kind): kind for kind in (Card, Exchange, JobSpec, RoundRecord, SetupRecord, State, Terms)}
+"""What a blob may be, by the tag that it begins with; an upload begins with none."""
+
+
+def test_the_transcript_holds_blobs_of_every_kind_and_no_other(run):
+    found = {canon.peek_tag(blob.read_bytes()) for blob in run.blobs()}
+    assert found == {*KINDS, None}
+
+
+@pytest.mark.parametrize("kind", [*KINDS, None])
+def test_a_flipped_byte_in_a_blob_of_any_kind_is_found_and_the_blob_is_named(kind, run):
+    chance = random.Random(kind or "upload")
+    blobs = [blob for blob in run.blobs() if canon.peek_tag(blob.read_bytes()) == kind]
+    for _ in range(5):
+        blob = chance.choice(blobs)
+        whole = blob.read_bytes()
+        place = chance.randrange(len(whole))
+        blob.write_bytes(whole[:place] + bytes([whole[place] ^ chance.randrange(1, 256)]) + whole[place + 1 :])
+        assert blob.name in run.found(), f"byte {place} of {blob.name}"
+        blob.write_bytes(whole)
+
+
+def test_a_set_up_of_another_run_does_not_stand_in_for_the_one_that_the_rounds_name(run, other):
+    (mine,), (theirs,) = (
+        [blob for blob in one.blobs() if canon.peek_tag(blob.read_bytes()) == canon.tag_of(SetupRecord)]
+        for one in (run, other)
+    )
+    place = run.transcript / "blobs" / theirs.name[:2] / theirs.name
+    place.parent.mkdir(exist_ok=True)
+    shutil.copyfile(theirs, place)
+    mine.unlink()
+    assert run.found().endswith(f"blob {mine.name} is missing")
 
 
 def test_every_byte_of_the_small_files_counts(run):

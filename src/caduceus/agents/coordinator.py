@@ -14,10 +14,11 @@ from caduceus import canon
 from caduceus.agents.anchoring import Anchoring, OnSent
 from caduceus.agents.buyer import join
 from caduceus.agents.payment import collect, settlement_of
+from caduceus.agents.rounds import Past, Rounds
 from caduceus.crypto import sign
 from caduceus.crypto.sign import Signer
 from caduceus.errors import PeerFault, Refused
-from caduceus.kinds import Address, Digest, JobId, Role, Seat, Stage, Tokens
+from caduceus.kinds import Digest, JobId, Role, Seat, Stage, Tokens
 from caduceus.learn.state import State
 from caduceus.learn.task import Task
 from caduceus.market.job import FINAL
@@ -25,22 +26,29 @@ from caduceus.market.settlement import Settlement
 from caduceus.market.specification import JobSpec
 from caduceus.ports import Anchor, Chain, Channel, Clock, Enrolment, JobEntry, Journal, Store, Wallet
 from caduceus.protocol.envelope import read_signed, sign_record
-from caduceus.protocol.job_messages import Accord, Call, Offer
-from caduceus.protocol.round import Done, finish
+from caduceus.protocol.job_messages import Accord, Offer
+from caduceus.protocol.round import Done
 from caduceus.protocol.round_record import RoundRecord
-from caduceus.protocol.secagg_server import Phase, Server
-from caduceus.protocol.secagg_session import Session, threshold_for
-from caduceus.protocol.session_for import session_for
+from caduceus.protocol.secagg_exchange import Exchange
+from caduceus.protocol.secagg_plan import threshold_for
+from caduceus.protocol.secagg_session import Session
+from caduceus.protocol.secagg_setup import Layout
+from caduceus.protocol.secagg_setup_record import SetupRecord
+from caduceus.protocol.secagg_unmask import Device
+from caduceus.protocol.session_for import Grounds
 
 OnRound = Callable[[RoundRecord, State, Session], None]
 """Told of every round that is done, also of those that an earlier process did."""
+
+OnVain = Callable[[Refused], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Coordinator:
     """Acts for whoever sums.
 
-    channel  the line to the sites; only used for rounds and the settlement
+    threads  how many may work on the masks
+    device   hardware to take them off on instead of the processor
     """
 
     chain: Chain
@@ -49,6 +57,8 @@ class Coordinator:
     journal: Journal
     clock: Clock
     signer: Signer
+    threads: int = 1
+    device: Device | None = None
 
     def join(self, agreement_key: bytes) -> None:
         """Be a member of the network with the role of a coordinator."""
@@ -76,74 +86,61 @@ class Coordinator:
     # ------------------------------------------------------------ rounds
 
     def train(
-        self, job: JobId, spec: JobSpec, task: Task, channel: Channel, *, on_round: OnRound, on_sent: OnSent
+        self,
+        job: JobId,
+        spec: JobSpec,
+        task: Task,
+        channel: Channel,
+        *,
+        on_round: OnRound,
+        on_sent: OnSent,
+        on_vain: OnVain,
     ) -> State:
         """Run the rounds that are left, anchoring each while the next one trains.
+
+        on_vain  told of a set-up that came to nothing, which counts as a round that failed
 
         returns  the last state: not a finished one if more rounds failed than the job allows for. Then the job
                  cannot be settled, and everybody gets their money back once its time has run out
         """
         entry = self._entry(job)
-        enrolments = tuple(self.chain.enrolments(job))
-        state, anchors, failures = self._resume(entry, enrolments, task, on_round)
+        resumed = self._resume(entry, spec, task, on_round)
+        state, past, anchors = resumed.state, resumed.past, resumed.anchors
         if entry.stage is not Stage.TRAINING:
             return state
+        rounds = Rounds(
+            self._grounds(entry, spec),
+            task,
+            channel,
+            signer=self.signer,
+            store=self.store,
+            journal=self.journal,
+            clock=self.clock,
+            patience=spec.deadlines.exchange,
+            most_rounds=task.max_rounds + spec.spare_rounds,
+            threads=self.threads,
+            device=self.device,
+        )
+        vain = 0
         with Anchoring(self.chain, self.wallet, job, anchors, on_sent=on_sent) as anchoring:
-            number = len(anchors)
-            while not task.finished(state):
-                if failures > spec.spare_rounds:
-                    break
-                session = self._session(entry, number, enrolments, task, state)
-                done = self._round(session, state, task, channel, enrolments, spec.deadlines.exchange)
-                anchor = self._keep(done)
-                anchoring.add(anchor)
+            while not task.finished(state) and past.number - past.sums + vain <= spec.spare_rounds:
+                try:
+                    done, session, past = rounds.run(past, state)
+                except Refused as problem:
+                    vain += 1  # a set-up without an outcome: it leaves nothing to anchor
+                    on_vain(problem)
+                    continue
+                if done.record.round == 0:  # nobody looks for the opening state of a job without rounds
+                    self.store.put(canon.pack(state))
+                anchoring.add(self._keep(done))
                 on_round(done.record, done.state, session)
-                failures += bool(done.record.failure)
-                state, number = done.state, number + 1
+                state = done.state
         return state
 
     def last_state(self, job: JobId, task: Task) -> State:
         """The public state that the anchored rounds of a job led to."""
         anchors = self.chain.anchors(job)
         return canon.unpack(State, self.store.get(anchors[-1].model)) if anchors else task.opening()
-
-    def _round(
-        self,
-        session: Session,
-        state: State,
-        task: Task,
-        channel: Channel,
-        enrolments: Sequence[Enrolment],
-        patience: float,
-    ) -> Done:
-        server = Server(session, self.signer)
-        sites = {enrolment.seat: enrolment.site for enrolment in enrolments}
-        seats = {site: seat for seat, site in sites.items()}
-        call = sign_record(self.signer, session.domain, Call(session.job, session.round, canon.pack(state)))
-        outgoing = dict.fromkeys(session.seats, call)
-        failure = ""
-        while server.phase is not Phase.DONE:
-            for seat, body in outgoing.items():
-                channel.send(sites[Seat(seat)], body)
-            self._listen(server, channel, seats, patience)
-            try:
-                outgoing = server.advance()
-            except Refused as problem:
-                failure = str(problem)
-                break
-        return finish(server, task, state, failure)
-
-    def _listen(self, server: Server, channel: Channel, seats: dict[Address, Seat], patience: float) -> None:
-        """Take in answers until everyone has answered or the deadline of this exchange has passed."""
-        deadline = self.clock.monotonic() + patience
-        while not server.ready and (left := deadline - self.clock.monotonic()) > 0:
-            envelope = channel.receive(timeout=left)
-            if envelope is None:
-                return
-            seat = seats.get(envelope.sender)
-            if seat is not None:
-                for reply in server.receive(seat, envelope.body):
-                    channel.send(envelope.sender, reply)
 
     def _keep(self, done: Done) -> Anchor:
         """Store everything about a round before anybody hears of it, the journal entry last."""
@@ -154,33 +151,33 @@ class Coordinator:
         self.journal.put_once(_key(done.record.job, done.record.round), canon.pack(_Kept(done.root, record)))
         return anchor
 
-    def _resume(
-        self, entry: JobEntry, enrolments: Sequence[Enrolment], task: Task, on_round: OnRound
-    ) -> tuple[State, list[Anchor], int]:
-        """What an earlier process did: the state it reached, its rounds, and how many of them failed."""
-        state, anchors, failures = task.opening(), [], 0
-        self.store.put(canon.pack(state))
+    def _resume(self, entry: JobEntry, spec: JobSpec, task: Task, on_round: OnRound) -> _Resumed:
+        """What an earlier process did: the state that it reached, and what has become of its rounds."""
+        state, anchors, past = task.opening(), [], Past(0, 0, False, ())
         for number in range(len(self.journal.keys(_prefix(entry.id)))):
             kept = canon.unpack(_Kept, self.journal.get(_key(entry.id, number)) or b"")
             record = canon.unpack(RoundRecord, self.store.get(kept.record))
-            session = self._session(entry, number, enrolments, task, state)
+            exchange = canon.unpack(Exchange, self.store.get(record.exchange))
+            groups = self._groups(record, exchange) if spec.cohort else ()
+            past = past.after(exchange, groups, failed=bool(record.failure), cohort=spec.cohort)
             state = canon.unpack(State, self.store.get(record.after))
             anchors.append(Anchor(number, kept.root, record.after, kept.record))
-            failures += bool(record.failure)
-            on_round(record, state, session)
-        return state, anchors, failures
+            on_round(record, state, exchange.session)
+        return _Resumed(state, past, anchors)
 
-    def _session(
-        self, entry: JobEntry, number: int, enrolments: Sequence[Enrolment], task: Task, state: State
-    ) -> Session:
-        return session_for(
-            entry.id,
-            number,
+    def _groups(self, record: RoundRecord, exchange: Exchange) -> tuple[tuple[int, ...], ...]:
+        """The sites of a round by group."""
+        setup = canon.unpack(SetupRecord, self.store.get(record.setup))
+        return Layout(setup.setup).groups_in(record.round)
+
+    def _grounds(self, entry: JobEntry, spec: JobSpec) -> Grounds:
+        return Grounds(
+            job=entry.id,
             domain=self.chain.domain,
+            beacon=self.chain.beacon(entry.id),
             coordinator_signer=entry.coordinator_signer,
-            enrolments=enrolments,
-            task=task,
-            state=state,
+            enrolments=tuple(self.chain.enrolments(entry.id)),
+            spec=spec,
         )
 
     # ------------------------------------------------------------ settlement
@@ -258,6 +255,15 @@ class Coordinator:
         if entry is None:
             raise Refused(f"no job {job.hex()} on this chain")
         return entry
+
+
+@dataclass(frozen=True, slots=True)
+class _Resumed:
+    """What an earlier process did."""
+
+    state: State
+    past: Past
+    anchors: list[Anchor]
 
 
 @canon.record("coordinator/kept/1")

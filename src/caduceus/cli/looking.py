@@ -148,12 +148,16 @@ def _say_job(spec: JobSpec, task: Program) -> tuple[str, ...]:
         f"'{spec.schema.title}'.",
         f"Model: {describe_model(task)}; at most {task.max_rounds} rounds, {spec.spare_rounds} may fail besides; "
         f"judged {how[judged.method]}.",
-        f"Shows of single updates: {spec.visibility.name.lower()}. Sites: {spec.min_sites} to {spec.max_sites}.",
+        f"Shows of single updates: {_say_visibility(spec)}. Sites: {spec.min_sites} to {spec.max_sites}.",
         f"Price {whole(money.price)}, of which {whole(money.fee)} to the coordinator; stake {whole(money.stake)} per "
         f"site, bond {whole(money.bond)}.",
         f"Deadlines: enrol {times.enrol} s, train {times.train} s, challenge {times.challenge} s, one message "
         f"{times.exchange} s.",
     )
+
+
+def _say_visibility(spec: JobSpec) -> str:
+    return f"cohort, of at least {spec.cohort} sites" if spec.cohort else spec.visibility.name.lower()
 
 
 def show_jobs(folder: Path, node: str | None) -> None:

@@ -72,7 +72,7 @@ class Screen:
         if record.failure:
             said = f"round {record.round} failed: {record.failure}"
         else:
-            sites = f"{len(record.survivors)} of {len(session.parties)} sites"
+            sites = f"{len(record.survivors)} of {len(record.uploads)} sites"
             said = (
                 f"round {record.round}: a sum of {sites}, {session.length:,} entries; next: {state.phase.name.lower()}"
             )

@@ -50,7 +50,7 @@ class Ask:
     """What the terms need to know of a job.
 
     columns        schema columns that it uses, features and target
-    min_sites      fewest sites that it trains with, this one among them
+    min_sites      fewest sites that it trains with, this one among them; where sums are over groups, fewest of a group
     max_sites      most seats among which the pay is split
     epsilon_micro  what it spends of each site's budget; None if it opens exact sums
     """
@@ -146,7 +146,7 @@ class TermsFile(Document):
 
     buyers: tuple[_AddressText, ...] | Literal["any"] = "any"
     purposes: tuple[str, ...] | Literal["any"] = ("research",)
-    visibility: Literal["open", "sum"] = "sum"
+    visibility: Literal["open", "cohort", "sum"] = "sum"
     min_other_sites: Annotated[int, Field(ge=0)] = 2
     price_floor: Annotated[int, Field(ge=0)] = 0
     epsilon: Annotated[float, Field(gt=0, le=1000)] | None = None

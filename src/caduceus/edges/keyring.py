@@ -13,11 +13,11 @@ from caduceus.edges.workspace import write_whole
 from caduceus.errors import Refused
 
 
-@canon.record("keyring/1")
+@canon.record("keyring/2")
 class _Stored:
     account: bytes
     signer: bytes
-    agreement: bytes
+    identity: bytes
     entropy: bytes
 
 
@@ -29,10 +29,10 @@ class Keyring:
     """secp256k1: holds money and sends transactions."""
     signer: bytes = field(repr=False)
     """secp256k1: signs protocol messages."""
-    agreement: bytes = field(repr=False)
-    """X25519: receives sealed shares."""
+    identity: bytes = field(repr=False)
+    """ML-DSA-65 seed: vouches for the keys that others seal secrets to."""
     entropy: bytes = field(repr=False)
-    """Root from which per-round secrets are derived."""
+    """Root from which the secrets of set-ups and rounds are derived."""
 
 
 def make() -> Keyring:
@@ -52,7 +52,7 @@ def load_or_make(path: Path) -> Keyring:
     except FileNotFoundError:
         pass
     ring = make()
-    write_whole(path, canon.pack(_Stored(ring.account, ring.signer, ring.agreement, ring.entropy)), mode=0o600)
+    write_whole(path, canon.pack(_Stored(ring.account, ring.signer, ring.identity, ring.entropy)), mode=0o600)
     return ring
 
 
@@ -68,7 +68,7 @@ def load(path: Path) -> Keyring:
     except Refused:
         # Not chained: the reason could quote bytes of a damaged key.
         raise Refused(f"{path}: not a key file") from None
-    parts = (stored.account, stored.signer, stored.agreement, stored.entropy)
+    parts = (stored.account, stored.signer, stored.identity, stored.entropy)
     if any(len(part) != 32 for part in parts):
         raise Refused(f"{path}: not a key file")
     return Keyring(*parts)

@@ -63,6 +63,7 @@ class JobSpec:
     purpose       what the model is for; stewards' terms judge it
     nonce         random, `NONCE_BYTES`
     visibility    what the job lets anyone see of single updates
+    cohort        least sites of a group whose sum is opened; 0 unless the visibility is COHORT
     schema        what the tables mean
     learning      what is learned from them
     min_sites     fewer sites than this, and nothing is trained
@@ -74,6 +75,7 @@ class JobSpec:
     purpose: str
     nonce: bytes
     visibility: Visibility
+    cohort: int
     schema: Schema
     learning: Learning
     min_sites: int
@@ -96,7 +98,8 @@ class _Job(Document):
     title: Annotated[str, Field(min_length=1, max_length=200)]
     purpose: Annotated[str, Field(min_length=1, max_length=200)] = "research"
     schema_file: Annotated[str, Field(min_length=1, alias="schema")]
-    visibility: Literal["sum"] = "sum"
+    visibility: Literal["sum", "cohort"] = "sum"
+    cohort: Annotated[int, Field(ge=3, le=512)] | None = None
 
 
 class _Task(Document):
@@ -204,6 +207,11 @@ def specify(file: JobFile, schema: Schema, *, nonce: bytes, where: str) -> JobSp
         money = Money(*(Tokens(n) for n in (file.money.price, file.money.fee, file.money.stake, file.money.bond)))
         _require(money.fee <= money.price, "money.fee", "at most the price")
         _require(file.sites.min <= file.sites.max, "sites.min", "at most sites.max")
+        cohort = file.job.cohort or 0
+        _require(
+            bool(cohort) == (file.job.visibility == "cohort"), "job.cohort", 'given with visibility = "cohort" only'
+        )
+        _require(2 * cohort <= file.sites.min, "sites.min", "at least twice job.cohort, so that there can be groups")
         learning = _learning(file, schema)
         check(learning)
     except Refused as problem:
@@ -214,6 +222,7 @@ def specify(file: JobFile, schema: Schema, *, nonce: bytes, where: str) -> JobSp
         purpose=file.job.purpose,
         nonce=nonce,
         visibility=Visibility[file.job.visibility.upper()],
+        cohort=cohort,
         schema=schema,
         learning=learning,
         min_sites=file.sites.min,

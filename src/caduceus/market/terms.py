@@ -49,7 +49,7 @@ def ask_of(spec: JobSpec, buyer: Address) -> Ask:
         purpose=spec.purpose,
         visibility=spec.visibility,
         columns=(*learning.features, learning.target),
-        min_sites=spec.min_sites,
+        min_sites=spec.cohort or spec.min_sites,
         max_sites=spec.max_sites,
         price=money.price,
         fee=money.fee,

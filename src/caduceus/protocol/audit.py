@@ -11,24 +11,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from caduceus import canon
-from caduceus.crypto import head, merkle, sign
+from caduceus.crypto import head, sign
 from caduceus.data.card import Card, matches
 from caduceus.data.policy import Terms, judge
 from caduceus.errors import Error, Refused
-from caduceus.kinds import Evidence, JobId, Stage, Tokens
+from caduceus.kinds import Digest, Evidence, JobId, Stage, Tokens
 from caduceus.learn.program import Program, build_task
-from caduceus.learn.state import Phase, State, difference
+from caduceus.learn.state import Phase
 from caduceus.market.ledger import Anchor, Claimed, DatasetEntry, Enrolment, JobEntry
 from caduceus.market.settlement import Settlement, settle
 from caduceus.market.specification import JobSpec
 from caduceus.market.terms import ask_of, terms_of
 from caduceus.market.terms import difference as terms_difference
-from caduceus.protocol.encoding import decode
+from caduceus.protocol.audit_rounds import Again
 from caduceus.protocol.round_record import Fetch, RoundRecord, participation, read_record
-from caduceus.protocol.secagg_exchange import Exchange
-from caduceus.protocol.secagg_replay import leaves, replay
-from caduceus.protocol.secagg_session import threshold_for
-from caduceus.protocol.session_for import session_for
+from caduceus.protocol.secagg_plan import threshold_for
+from caduceus.protocol.secagg_recheck import recheck_round, recheck_setup
+from caduceus.protocol.session_for import Grounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +69,13 @@ class Audit:
 class ChainView:
     """What the chain says of one job, as read by the auditor.
 
+    beacon                 hash of the block in which the enrolment closed; zeros if it has not
     settlement_signatures  what the settling transaction carried: seats and signatures; empty if not settled
     refund                 what the buyer has been given back or is owed
     """
 
     domain: bytes
+    beacon: Digest
     entry: JobEntry
     enrolments: tuple[Enrolment, ...]
     datasets: tuple[DatasetEntry, ...]
@@ -136,7 +137,7 @@ class _Work:
     task: Program = field(init=False)
     cards: list[Card] = field(default_factory=list)
     records: list[RoundRecord] = field(default_factory=list)
-    state: State = field(init=False)
+    again: Again = field(init=False)
     settled: Settlement = field(init=False)
 
     def plan(self) -> Sequence[tuple[str, Evidence, str, _Look]]:
@@ -148,12 +149,24 @@ class _Work:
             ("Every data set's terms allow the job", done, nobody, self.terms),
             ("The rounds are those on the chain, all of them, in order", done, nobody, self.anchors),
             (
+                "Every set-up's keys are vouched for by their sites, and its committee stands by its outcome",
+                said,
+                "two thirds of the committee",
+                self.setups,
+            ),
+            (
                 "Every upload was signed by its site and stands under its round's root",
                 said,
                 "the site itself",
                 self.uploads,
             ),
             ("Every sum is what the masked uploads and the opened shares give", done, nobody, self.sums),
+            (
+                "Nobody is named for breaking the protocol who did nothing of the kind",
+                done,
+                "the coordinator, where nothing is signed",
+                self.faults,
+            ),
             ("The job ended as it should", done, "the coordinator, by stopping early", self.ending),
             ("A quorum of sites signed the settlement", said, "two thirds of the sites", self.quorum),
             ("The amounts follow from the cards and the rounds", done, nobody, self.settlement),
@@ -215,75 +228,56 @@ class _Work:
             self.records.append(record)
         return f"{len(anchors)} rounds under head {entry.head.hex()[:16]}"
 
+    def setups(self) -> str:
+        """Every set-up is the chain's, its keys are vouched for, neighbours agree, and its committee stands by it."""
+        view = self.view
+        grounds = Grounds(
+            job=view.entry.id,
+            domain=view.domain,
+            beacon=view.beacon,
+            coordinator_signer=view.entry.coordinator_signer,
+            enrolments=view.enrolments,
+            spec=self.spec,
+        )
+        self.again = Again(grounds, self.task, self.fetch, self.on_step, self.task.opening())
+        self.again.read_setups(self.records)
+        ready = [len(one.ready.seats) for one in self.again.setups.values()]
+        return f"{len(ready)} set-ups, with {', '.join(map(str, ready)) or 'no'} of {len(view.enrolments)} sites ready"
+
     def uploads(self) -> str:
         """Every upload's signature is checked, and the leaves give the anchored root."""
-        count = 0
-        state = self.task.opening()
-        for record, anchor in zip(self.records, self.view.anchors, strict=True):
-            self.on_step(f"uploads of round {record.round}")
-            exchange = self._exchange(record, state)
-            sent = {seat: digest for seat, digest in enumerate(record.uploads) if digest is not None}
-            found = leaves(exchange, tuple(sent), lambda seat, sent=sent: self.fetch(sent[seat]))  # type: ignore[misc]
-            if merkle.root(found) != anchor.root:
-                raise Refused(f"round {record.round}: the uploads do not give the anchored root")
-            state = canon.unpack(State, self.fetch(record.after))
-            self.task.check(state)
-            count += len(sent)
-        return f"{count} signatures in {len(self.records)} rounds"
-
-    def _exchange(self, record: RoundRecord, state: State) -> Exchange:
-        exchange = canon.unpack(Exchange, self.fetch(record.exchange))
-        expected = session_for(
-            self.view.entry.id,
-            record.round,
-            domain=self.view.domain,
-            coordinator_signer=self.view.entry.coordinator_signer,
-            enrolments=self.view.enrolments,
-            task=self.task,
-            state=state,
-        )
-        if exchange.session != expected:
-            raise Refused(f"round {record.round}: its session is not the one that the chain and the state give")
-        if not record.failure and exchange.survivors != record.survivors:
-            raise Refused(f"round {record.round}: its record and its exchange name different survivors")
-        return exchange
+        self.again.read_rounds(self.records, self.view.anchors)
+        return f"{self.again.signatures} signatures in {len(self.records)} rounds"
 
     def sums(self) -> str:
-        """Every sum is recomputed from masked uploads and opened shares, and every model from its sum."""
-        state = self.task.opening()
-        failed = exact = 0
-        for record in self.records:
-            self.on_step(f"sum of round {record.round}")
-            if record.failure:
-                if record.after != record.before:
-                    raise Refused(f"round {record.round}: failed, and yet changed the model")
-                failed += 1
-                continue
-            exchange = self._exchange(record, state)
-            total = replay(exchange, lambda seat, record=record: self._upload(record, seat))  # type: ignore[misc]
-            computed = self.task.combine(state, decode(total, scale=self.task.scale(state)), len(record.survivors))
-            published = canon.unpack(State, self.fetch(record.after))
-            if canon.digest(computed) == record.after:
-                exact += 1
-            elif (found := difference(computed, published)) is not None:
-                raise Refused(f"round {record.round}: the anchored model is not what the sum gives, first in {found}")
-            state = published
-        self.state = state
-        rest = f", {len(self.records) - failed - exact} to within 1e-9" if exact + failed < len(self.records) else ""
-        return f"{exact} models bit for bit{rest}; {failed} rounds without a sum"
+        """Every sum was recomputed from masked uploads and opened shares, and every model from its sum."""
+        again = self.again
+        if again.sum_problem is not None:
+            raise again.sum_problem
+        rest = f", {again.near} to within 1e-9" if again.near else ""
+        return f"{again.exact} models bit for bit{rest}; {again.failed} rounds without a sum"
 
-    def _upload(self, record: RoundRecord, seat: int) -> bytes:
-        digest = record.uploads[seat] if seat < len(record.uploads) else None
-        if digest is None:
-            raise Refused(f"round {record.round}: the upload of seat {seat} is not recorded")
-        return self.fetch(digest)
+    def faults(self) -> str:
+        """Every message for which a site was named is read again."""
+        again = self.again
+        found = [one for setup in again.setups.values() for one in recheck_setup(setup)]
+        for record, exchange in zip(self.records, again.exchanges, strict=True):
+            found += recheck_round(exchange, again.setups[record.setup])
+        if not found:
+            return "nobody is named"
+        shown = sum(one.is_shown for one in found)
+        seats = sorted({one.fault.seat for one in found})
+        rest = f"; for {len(found) - shown} there is only the coordinator's word" if shown < len(found) else ""
+        return (
+            f"{shown} of {len(found)} faults of seats {', '.join(map(str, seats))} are shown by what they signed{rest}"
+        )
 
     def ending(self) -> str:
         """A settled job is one whose learning was done."""
         stage = self.view.entry.stage
-        if stage in (Stage.SETTLING, Stage.COMPLETED) and self.state.phase is not Phase.DONE:
+        if stage in (Stage.SETTLING, Stage.COMPLETED) and self.again.state.phase is not Phase.DONE:
             raise Refused("the job was settled before its learning was done")
-        done = "done" if self.state.phase is Phase.DONE else "not done"
+        done = "done" if self.again.state.phase is Phase.DONE else "not done"
         return f"the job is {stage.name.lower()}; its learning is {done}"
 
     def quorum(self) -> str:

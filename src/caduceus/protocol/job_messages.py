@@ -6,10 +6,28 @@ from caduceus.canon import record
 from caduceus.kinds import Digest, JobId
 
 
-@record("job/call/1")
+@record("job/prepare/1")
+class Prepare:
+    """The coordinator calls a site to a set-up of secure aggregation.
+
+    first   the first round that it is for
+    rounds  how many rounds from there on
+    draw    how many rounds of the job came to a sum before
+
+    Reveals: nothing that the anchored transcript does not.
+    """
+
+    job: JobId
+    first: int
+    rounds: int
+    draw: int
+
+
+@record("job/call/2")
 class Call:
     """The coordinator calls a site to a round.
 
+    ready  digest of the outcome of the set-up whose keys the round uses
     state  canonical bytes of the public state that the round starts from
 
     Reveals: nothing that the anchored transcript does not.
@@ -17,6 +35,7 @@ class Call:
 
     job: JobId
     round: int
+    ready: Digest
     state: bytes
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from caduceus import canon
@@ -13,6 +14,7 @@ from caduceus.learn.task import Task
 from caduceus.protocol.encoding import decode
 from caduceus.protocol.round_record import RoundRecord
 from caduceus.protocol.secagg_server import Server
+from caduceus.protocol.secagg_unmask import add_groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ class Done:
     record  what is anchored, by its digest
     root    Merkle root over the seats' uploads
     state   what the next round starts from
-    blobs   everything that the record names
+    blobs   everything that the record names, uploads aside
     """
 
     record: RoundRecord
@@ -31,28 +33,30 @@ class Done:
     blobs: tuple[bytes, ...]
 
 
-def finish(server: Server, task: Task, before: State, failure: str) -> Done:
+def finish(server: Server, task: Task, before: State, failure: str, uploads: Mapping[int, Digest]) -> Done:
     """Combine the sum, or keep the state if there is none, and write everything down.
 
     failure  why the server stopped early; "" if it did not
+    uploads  digests of the uploads that were taken in, which are kept already
     """
     after = before
-    if server.total is not None:
+    if server.totals:
         try:
-            total = decode(server.total, scale=task.scale(before))
-            after = task.combine(before, total, len(server.survivors))
+            total = decode(add_groups(server.totals), scale=task.scale(before))
+            after = task.combine(before, total, len(server.summed))
         except Refused as problem:
             failure = f"the sum cannot be used: {problem}"
-    uploads = server.uploads()
     exchange, state = canon.pack(server.exchange()), canon.pack(after)
     record = RoundRecord(
-        job=server.session.job,
+        job=server.foundation.layout.setup.job,
         round=server.session.round,
         before=canon.digest(before),
         after=canon.digest_bytes(state),
         failure=failure,
-        survivors=() if failure else server.survivors,
+        setup=canon.digest_bytes(server.foundation.blob),
+        survivors=() if failure else server.summed,
         exchange=canon.digest_bytes(exchange),
-        uploads=tuple(canon.digest_bytes(uploads[seat]) if seat in uploads else None for seat in server.session.seats),
+        uploads=tuple(uploads.get(seat) for seat in server.foundation.layout.seats),
     )
-    return Done(record, merkle.root(server.leaves()), after, (exchange, state, *uploads.values()))
+    blobs = (server.foundation.blob, exchange, state)
+    return Done(record, merkle.root(server.leaves()), after, blobs)

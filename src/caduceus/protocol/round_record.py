@@ -8,25 +8,26 @@ from dataclasses import dataclass
 from caduceus import canon
 from caduceus.crypto import merkle
 from caduceus.data.card import ROWS_STEP, Card
-from caduceus.errors import Refused
+from caduceus.errors import PeerFault, Refused
 from caduceus.kinds import Digest, JobId
 from caduceus.market.ledger import Anchor, Enrolment
 from caduceus.market.settlement import Participation
-from caduceus.protocol.envelope import Signed
 from caduceus.protocol.secagg_messages import upload_leaf_data
+from caduceus.protocol.secagg_upload import envelope
 
 Fetch = Callable[[Digest], bytes]
 """Gives a public blob by its digest; raises Refused if it is missing or altered."""
 
 
-@canon.record("round/record/1")
+@canon.record("round/record/2")
 class RoundRecord:
     """One round of a job.
 
     before     digest of the state that it started from
     after      digest of the state that it led to; equal to `before` if it failed
     failure    why no sum came of it, for people; "" if one did
-    survivors  seats whose uploads are in the sum, ascending; empty if it failed
+    setup      digest of the blob with the set-up that the round stands on
+    survivors  seats whose vectors are in a sum that was opened, ascending; empty if it failed
     exchange   digest of the blob with the signed messages of the round, for replay
     uploads    per seat, digest of the blob with its signed upload; None for a seat that sent none
 
@@ -38,6 +39,7 @@ class RoundRecord:
     before: Digest
     after: Digest
     failure: str
+    setup: Digest
     survivors: tuple[int, ...]
     exchange: Digest
     uploads: tuple[Digest | None, ...]
@@ -77,15 +79,16 @@ def show(anchor: Anchor, job: JobId, fetch: Fetch) -> Shown:
         return Shown(None, None)
     try:
         leaves = tuple(
-            merkle.EMPTY if digest is None else _leaf(record, seat, canon.unpack(Signed, fetch(digest)))
+            merkle.EMPTY if digest is None else _leaf(record, seat, fetch(digest))
             for seat, digest in enumerate(record.uploads)
         )
-    except Refused:
+    except (Refused, PeerFault):
         return Shown(record, None)
     return Shown(record, leaves if merkle.root(leaves) == anchor.root else None)
 
 
-def _leaf(record: RoundRecord, seat: int, upload: Signed) -> Digest:
+def _leaf(record: RoundRecord, seat: int, data: bytes) -> Digest:
+    upload = envelope(data, who=f"seat {seat}")
     body = canon.digest_bytes(upload.body)
     return merkle.leaf(upload_leaf_data(record.job, record.round, seat, body, upload.signature))
 

@@ -3,44 +3,27 @@
 from __future__ import annotations
 
 from caduceus.canon import record
+from caduceus.protocol.secagg_intake import Fault
 from caduceus.protocol.secagg_session import Session
 
 
-@record("secagg/fault/1")
-class Fault:
-    """A site that broke the protocol.
-
-    seat      as the channel says; the evidence shows it if it carries the site's signature
-    phase     what was due, counted from 0
-    why       for people
-    evidence  the message as received
-    """
-
-    seat: int
-    phase: int
-    why: str
-    evidence: bytes
-
-
-@record("secagg/exchange/1")
+@record("secagg/exchange/2")
 class Exchange:
-    """The signed messages of a round, uploads and sealed parcels aside.
+    """The signed messages of a round, uploads aside; the set-up that it stands on is a record of its own.
 
-    advertisements  of the sites in the roster, ascending by seat
-    shares          `Shares` without parcels, ascending by seat: whose masks are on the vectors
-    survivors       seats whose uploads are in the sum
-    consents        to that list
-    openings        of shares
-    faults          who was left out for breaking the protocol, and how
+    survivors  seats whose uploads are in
+    groups     places of the groups whose sums are opened
+    consents   of members of the committee to that list
+    openings   of shares
+    faults     who was left out for breaking the protocol, and how
 
-    Reveals: who took part; and, with the uploads, the sum that the round opened. Openings of survivors' own
-    masks and of the mask keys of sites that sent nothing reveal nothing more (see `Opening`).
+    Reveals: who took part; and, with the uploads and the set-up's record, the sums that the round opened (see
+    `Opening`).
     """
 
     session: Session
-    advertisements: tuple[bytes, ...]
-    shares: tuple[bytes, ...]
     survivors: tuple[int, ...]
+    groups: tuple[int, ...]
     consents: tuple[bytes, ...]
     openings: tuple[bytes, ...]
     faults: tuple[Fault, ...]

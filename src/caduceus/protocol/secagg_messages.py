@@ -1,9 +1,10 @@
-"""What a coordinator and the sites say to one another in a round of secure aggregation.
+"""What a coordinator and the sites say to one another in secure aggregation.
 
-Bonawitz et al. 2017 (CCS), figure 4, with the consistency check against a lying coordinator. Every message
-names the session, so none means anything in another round; all but parcels travel in a `Signed` envelope.
-Where a site answers for more than itself it also signs the digests of what it was shown: the roster, and the
-dealing. So whoever was shown something else says so itself, and nobody answers for what it never saw.
+The shape is that of Flamingo (Ma et al., IEEE S&P 2023): one set-up for many rounds, then per round one upload of
+every site, and a committee that agrees on who is in the sum and opens it. Every message names the set-up or the round,
+so none means anything in another. What a site must not be deceived about it learns under post-quantum keys: peers'
+keys and dealings by ML-DSA-65 signatures, the outcome of the set-up and survivor lists by tags under keys from X-Wing.
+What strangers must be able to check carries an EIP-712 signature.
 """
 
 from __future__ import annotations
@@ -15,121 +16,222 @@ import numpy as np
 import numpy.typing as npt
 
 from caduceus.canon import record
-from caduceus.crypto import merkle, seal, shamir
+from caduceus.crypto import merkle, seal, shamir, xwing
 from caduceus.crypto.entropy import tagged
-from caduceus.kinds import Digest, JobId, Residues
+from caduceus.kinds import Digest, JobId
 
-PARCEL_BYTES = 2 * shamir.SHARE_BYTES + seal.TAG_BYTES
-"""A self-mask share and a mask-key share, sealed."""
+SECRET_BYTES = 32
+TAG_BYTES = 32
+
+Bytes = npt.NDArray[np.uint8]
 
 
-@record("secagg/advertise/1")
+def parcel_bytes(rounds: int, *, to_member: bool) -> int:
+    """The length of a parcel: encapsulation, sealed pair secret, and for a member two sealed shares per round."""
+    shares = 2 * shamir.SHARE_BYTES * rounds if to_member else 0
+    return xwing.CIPHERTEXT_BYTES + SECRET_BYTES + shares + seal.TAG_BYTES
+
+
+# ---------------------------------------------------------------- the set-up
+
+
+@record("secagg/advertise/2")
 class Advertise:
-    """1, site to coordinator: I am here, and masks with me are agreed on under this key.
+    """1, site to coordinator: I am here, and this is the key to encapsulate to; signed with ML-DSA-65.
 
-    mask_key  X25519 public key made for this round, 32 bytes
+    verifier  ML-DSA-65 public key, whose SHA-256 the site enrolled with
+    kem_key   X-Wing public key, made for this set-up
 
     Reveals: that the site takes part.
     """
 
-    session: Digest
+    setup: Digest
     seat: int
-    mask_key: bytes
+    verifier: bytes
+    kem_key: bytes
 
 
-@record("secagg/roster/1")
+@record("secagg/roster/2")
 class Roster:
-    """2, coordinator to sites: these are here.
+    """2, coordinator to all sites: these are here.
 
-    seats           ascending
-    advertisements  their signed advertisements
+    digests  uint8[sites, 32]: SHA-256 of their signed advertisements, ascending by seat
 
     Reveals: to each site, who else takes part.
     """
 
-    session: Digest
+    setup: Digest
     seats: tuple[int, ...]
+    digests: Bytes
+
+
+@record("secagg/roster-for/1")
+class RosterFor:
+    """2, to one site: the signed roster, and the advertisements of the site's peers, ascending by seat.
+
+    Bare: the roster's digests bind the advertisements.
+    """
+
+    roster: bytes
     advertisements: tuple[bytes, ...]
 
 
-@record("secagg/header/1")
+@record("secagg/header/2")
 class Header:
-    """3a, site to coordinator, public: what I shared, without what it is.
+    """3a, site to coordinator, public: what I dealt, without what it is; signed with ML-DSA-65.
 
-    roster           digest of the roster that was answered
-    seed_commitment  see `seed_commitment`
-    share_root       Merkle root over `share_leaf` of every holder, by position in the roster
+    roster       digest of the roster that was answered
+    commitments  digest of `Deal.commitments`
+    deal_root    Merkle root over `deal_leaf` of every receiver, ascending by seat
 
-    Reveals: nothing: the committed values are uniform and 32 bytes or more.
+    Reveals: nothing: what is committed to is uniform and 32 bytes or more.
     """
 
-    session: Digest
+    setup: Digest
     roster: Digest
     seat: int
-    seed_commitment: Digest
-    share_root: Digest
+    commitments: Digest
+    deal_root: Digest
 
 
-@record("secagg/shares/1")
-class Shares:
-    """3, site to coordinator: my header, and a sealed parcel for every other site.
+@record("secagg/deal/1")
+class Deal:
+    """3, site to coordinator: my header, and a parcel for everyone that I deal to.
 
-    header   signed `Header`
-    digests  uint8[holders, 3, 32]: `share_digest` of the self-mask share and of the mask-key share of every
-             holder, and SHA-256 of its parcel, by position in the roster; their leaves give the header's root
-    parcels  uint8[holders, PARCEL_BYTES]: sealed parcels (see `secagg_parcel`) by position in the roster, zeros
-             at the sender's own; uint8[0, PARCEL_BYTES] in what is kept for the record
+    header       signed `Header`
+    commitments  uint8[rounds, 2, 32]: to the self-mask seed and to the recovery key of every round
+    digests      uint8[members, rounds, 2, 32]: `share_digest` of either share of every committee member
+    sealed       uint8[receivers, 32]: SHA-256 of every parcel; zeros for the site itself
+    parcels      per receiver: encapsulation and what is sealed under it (see `secagg_parcel`); b"" for the site
+                 itself, and () in what is kept for the record
 
-    Reveals: to the coordinator nothing; parcels open at their recipients only.
+    Reveals: to the coordinator nothing; parcels open at their receivers only.
     """
 
     header: bytes
-    digests: npt.NDArray[np.uint8]
-    parcels: npt.NDArray[np.uint8]
+    commitments: Bytes
+    digests: Bytes
+    sealed: Bytes
+    parcels: tuple[bytes, ...]
 
 
-@record("secagg/inbox/1")
-class Inbox:
-    """4, coordinator to one site: the parcels for you, from everyone who shared.
+@record("secagg/delivery/1")
+class Delivery:
+    """4a: what one site dealt to the recipient.
 
-    senders   seats, ascending; the recipient among them
-    headers   their signed headers
-    digests   uint8[senders, 2, 32]: the share digests at the recipient's position
-    parcels   uint8[senders, PARCEL_BYTES]: what each sealed for the recipient
-    siblings  uint8[senders, depth, 32]: proof that digests and parcel stand under each header's root
-
-    Reveals: to the site, who shared.
+    header    the dealer's, signed
+    digests   uint8[rounds, 2, 32] of the recipient's shares; uint8[0, 2, 32] for one that is no member
+    siblings  uint8[depth, 32]: proof that digests and parcel stand under the header's root
     """
 
-    session: Digest
-    senders: tuple[int, ...]
-    headers: tuple[bytes, ...]
-    digests: npt.NDArray[np.uint8]
-    parcels: npt.NDArray[np.uint8]
-    siblings: npt.NDArray[np.uint8]
+    dealer: int
+    header: bytes
+    digests: Bytes
+    parcel: bytes
+    siblings: Bytes
 
 
-@record("secagg/upload/1")
+@record("secagg/inbox/2")
+class Inbox:
+    """4, coordinator to one site: the parcels for you, ascending by dealer.
+
+    Reveals: to the site, who dealt.
+    """
+
+    setup: Digest
+    roster: Digest
+    deliveries: tuple[Delivery, ...]
+
+
+@record("secagg/confirm/1")
+class Confirm:
+    """5, site to coordinator, public: what I have in common with my neighbours, in a form that opens with one key.
+
+    missing  dealers whose parcel held nothing usable, ascending
+    tables   uint8[neighbours, rounds, 2, 32], neighbours in the roster ascending: `pair_check` of the round's pair
+             seed, which both ends publish alike, and the seed itself under the round's recovery key of this site; for
+             a neighbour that dealt nothing usable zeros, and zeros under that key
+
+    Reveals: nothing before a recovery key is opened; that opens this site's pair seeds of one round (the recovery key
+    is shared and the rest published: Krawczyk, "Secret Sharing Made Short", CRYPTO 1993).
+    """
+
+    setup: Digest
+    roster: Digest
+    seat: int
+    missing: tuple[int, ...]
+    tables: Bytes
+
+
+@record("secagg/ready/1")
+class Ready:
+    """6, coordinator to the committee: these sites are ready, every two neighbours among them agree.
+
+    headers   digest of their signed headers (see `signed_digest`), ascending by seat
+    confirms  digest of their signed confirmations
+
+    Reveals: who is ready.
+    """
+
+    setup: Digest
+    roster: Digest
+    seats: tuple[int, ...]
+    headers: Digest
+    confirms: Digest
+
+
+@record("secagg/endorse/1")
+class Endorse:
+    """7, member to coordinator: this is the one outcome of the set-up that I stand by.
+
+    tags  uint8[seats, 32]: for every ready site a tag that only it can check; zeros where there is no common secret
+
+    Reveals: nothing new.
+    """
+
+    ready: Digest
+    seat: int
+    tags: Bytes
+
+
+@record("secagg/endorsed/1")
+class Endorsed:
+    """8, coordinator to one site: the outcome, and the members that stand by it.
+
+    ready    signed `Ready`
+    members  ascending
+    tags     uint8[members, 32]: theirs for this site
+
+    Bare: the tags bind it.
+    """
+
+    ready: bytes
+    members: tuple[int, ...]
+    tags: Bytes
+
+
+# ---------------------------------------------------------------- a round
+
+
+@record("secagg/upload/2")
 class Upload:
-    """5, site to coordinator: my vector under my own mask and those with every sender of a parcel.
+    """1, site to coordinator: my vector under my own mask and those with my neighbours.
 
-    dealing  digest of the headers that came with the parcels (see `dealing_digest`)
+    vector  SHA-256 of the masked vector, which travels behind the signed record (see `secagg_upload`)
 
     Signed as an EIP-712 `Upload`, so that a contract can check it.
 
-    Reveals: nothing: the vector is uniform to whoever misses the self-mask seed or any one pairwise key.
+    Reveals: nothing: the vector is uniform to whoever misses the self-mask seed or the seed with any one neighbour.
     """
 
     session: Digest
-    roster: Digest
-    dealing: Digest
     seat: int
-    vector: Residues
+    vector: Digest
 
 
 @record("secagg/receipt/1")
 class Receipt:
-    """6a, coordinator to one site, at once: your upload will be at your seat of the round's tree.
+    """2a, coordinator to one site, at once: your upload will be at your seat of the round's tree.
 
     leaf       the leaf over the upload's digest and signature (see `upload_leaf_data`)
     signature  EIP-712 `Receipt` by the coordinator: with it the site can prove an omission on the chain
@@ -143,58 +245,61 @@ class Receipt:
     signature: bytes
 
 
-@record("secagg/survivors/1")
+@record("secagg/survivors/2")
 class Survivors:
-    """6, coordinator to sites: these uploads are in.
+    """2, coordinator to the committee: these uploads are in, and these groups have a sum.
 
-    seats  ascending
+    seats   ascending
+    groups  places of the groups whose sums are to be opened, ascending; (0,) where there is one sum
 
     Reveals: who sent an upload.
     """
 
     session: Digest
     seats: tuple[int, ...]
+    groups: tuple[int, ...]
 
 
-@record("secagg/consent/1")
+@record("secagg/consent/2")
 class Consent:
-    """7, site to coordinator: I have seen this roster, dealing and list, and will open for no other.
+    """3, member to coordinator: I have seen this list, and will open for no other.
+
+    survivors  see `survivors_digest`
+    tags       uint8[members, 32], members of the ready sites ascending: for every other a tag that only it can check
 
     Reveals: nothing new.
     """
 
     session: Digest
-    roster: Digest
-    dealing: Digest
     seat: int
-    survivors: tuple[int, ...]
+    survivors: Digest
+    tags: Bytes
 
 
-@record("secagg/consents/1")
+@record("secagg/consents/2")
 class Consents:
-    """8, coordinator to sites: this many have seen the same list.
+    """4, coordinator to one member: these have seen the same list.
 
-    seats     ascending
-    consents  their signed `Consent`s
+    seats  ascending
+    tags   uint8[seats, 32]: theirs for this member
 
     Reveals: who consented.
     """
 
     session: Digest
     seats: tuple[int, ...]
-    consents: tuple[bytes, ...]
+    tags: Bytes
 
 
-@record("secagg/opening/1")
+@record("secagg/opening/2")
 class Opening:
-    """9, site to coordinator: for each sender, the one share that the list calls for.
+    """5, member to coordinator: for each site in a group whose sum is opened, the one share that the list calls for.
 
-    owners  seats whose share this site has to open, ascending
-    shares  uint32[owners, 9]: of the self-mask seed where the owner is a survivor, else of its mask key;
-            never both
+    owners  seats whose share this member has to open, ascending
+    shares  uint32[owners, 9]: of the self-mask seed where the owner is a survivor, else of its recovery key; never both
 
-    Reveals: with a threshold of such openings, the self-mask seeds of survivors and the mask keys of those
-    who sent nothing: the sum of the survivors' vectors, and nothing else (Bonawitz et al. 2017, theorem 6.5).
+    Reveals: with a threshold of such openings, the self-mask seeds of survivors and this round's pair seeds of those
+    who sent nothing: the sums over the survivors of each group, and nothing else.
     """
 
     session: Digest
@@ -205,37 +310,56 @@ class Opening:
 
 # ---------------------------------------------------------------- what is committed to, and where
 
+_COMMITMENT_TAGS = {kind: tagged("secagg/commitment/1", kind.encode()) for kind in ("self", "recovery")}
+_SHARE_TAGS = {kind: tagged("secagg/share/2", kind.encode()) for kind in ("self", "recovery")}
+_PAIR_TAG = tagged("secagg/pair/1")
 
-def seed_commitment(seed: bytes) -> Digest:
-    """Binds a site to its self-mask seed; hides it because the seed is uniform."""
-    return Digest(sha256(tagged("secagg/seed/1", seed)).digest())
+KINDS = ("self", "recovery")
+"""The two secrets of a site in a round, in the order of every table."""
+
+
+def commitment(kind: str, secret: bytes) -> bytes:
+    """Binds a site to a secret of a round; hides it because it is uniform."""
+    return sha256(_COMMITMENT_TAGS[kind] + secret).digest()
 
 
 def share_digest(owner: int, holder: int, kind: str, share: bytes) -> bytes:
-    """Binds a site to a share that it gave away; hides it because a share is uniform, 9 words of 31 bits.
-
-    kind  "self" for the self-mask seed, "key" for the mask key
-    """
+    """Binds a site to a share that it gave away; hides it because a share is uniform, 9 words of 31 bits."""
     return sha256(_SHARE_TAGS[kind] + owner.to_bytes(4) + holder.to_bytes(4) + share).digest()
 
 
-_SHARE_TAGS = {kind: tagged("secagg/share/1", kind.encode()) for kind in ("self", "key")}
+def share_digests(owner: int, holder: int, shares: bytes) -> bytes:
+    """`share_digest` of all shares that a holder has of an owner: by round, one of each kind."""
+    names, size = owner.to_bytes(4) + holder.to_bytes(4), shamir.SHARE_BYTES
+    heads = [_SHARE_TAGS[kind] + names for kind in KINDS] * (len(shares) // size // 2)
+    starts = range(0, len(shares), size)
+    return b"".join([sha256(head + shares[at : at + size]).digest() for head, at in zip(heads, starts, strict=True)])
 
 
-def share_tree(digests: npt.NDArray[np.uint8]) -> merkle.Tree:
-    """The tree over every holder's digests, uint8[holders, 3, 32]."""
-    flat = digests.tobytes()
-    return merkle.Tree([merkle.leaf(flat[start : start + 96]) for start in range(0, len(flat), 96)])
+def pair_check(low: int, high: int, seed: bytes) -> bytes:
+    """Binds two sites to the seed of their mask in a round; both publish the same."""
+    return sha256(_PAIR_TAG + low.to_bytes(4) + high.to_bytes(4) + seed).digest()
 
 
-def dealing_digest(headers: Iterable[bytes]) -> Digest:
-    """Binds a site to the signed headers that it was shown, ascending by seat: who shared, and what."""
-    return Digest(sha256(tagged("secagg/dealing/1", *headers)).digest())
+def deal_leaf(sealed: bytes, digests: bytes) -> Digest:
+    """What a dealer answers for towards one receiver: its parcel and the digests of its shares."""
+    return merkle.leaf(sealed + digests)
 
 
-def survivors_digest(seats: Iterable[int]) -> Digest:
-    """What a site remembers of a survivor list: the same for the same sites, whatever the round."""
-    return Digest(sha256(tagged("secagg/survivors/1", *(seat.to_bytes(4) for seat in seats))).digest())
+def signed_digest(messages: Iterable[bytes]) -> Digest:
+    """Binds to signed messages in their order."""
+    return Digest(sha256(tagged("secagg/signed/1", *(sha256(one).digest() for one in messages))).digest())
+
+
+def survivors_digest(seats: Iterable[int], groups: Iterable[Iterable[int]]) -> Digest:
+    """What a site remembers of a survivor list: the same for the same sites in the same groups, whatever the round."""
+    parts = [b"".join([seat.to_bytes(4) for seat in one]) for one in (seats, *groups)]
+    return Digest(sha256(tagged("secagg/survivors/2", *parts)).digest())
+
+
+def consent_digest(session: Digest, survivors: Digest) -> Digest:
+    """What the tags of a consent assure of: this list, in this round."""
+    return Digest(sha256(tagged("secagg/consent/2", session, survivors)).digest())
 
 
 def upload_leaf_data(job: JobId, round: int, seat: int, body: Digest, signature: bytes) -> bytes:

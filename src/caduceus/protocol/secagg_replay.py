@@ -1,14 +1,14 @@
 """A round of secure aggregation done again by a stranger, from what is public.
 
-Whoever calls this has made sure that the exchange's session is the one that the chain and the public state call
-for. A record that an honest coordinator could not have written is the coordinator's fault, whoever sent the
-message: it had to refuse it. A site is named only by what it signed itself.
+Whoever calls this has made sure that the set-up and the session are those that the chain and the public state call
+for. A record that an honest coordinator could not have written is the coordinator's fault, whoever sent the message:
+it had to refuse it. A site is named only by what it signed itself. Uploads are fetched one at a time and not kept, so
+a replay takes no more memory than the sums.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -17,145 +17,129 @@ from caduceus.crypto import merkle
 from caduceus.errors import PeerFault, Refused
 from caduceus.kinds import Digest, Residues
 from caduceus.protocol.secagg_exchange import Exchange
-from caduceus.protocol.secagg_messages import (
-    Advertise,
-    Consent,
-    Header,
-    Opening,
-    Roster,
-    Shares,
-    dealing_digest,
-    upload_leaf_data,
-)
-from caduceus.protocol.secagg_reading import COORDINATOR, Dealt, Reader, passed_on, peek_seat
-from caduceus.protocol.secagg_unmask import check_opening, open_secrets, unmask
+from caduceus.protocol.secagg_messages import Consent, Opening, survivors_digest, upload_leaf_data
+from caduceus.protocol.secagg_reading import COORDINATOR, passed_on, peek_seat
+from caduceus.protocol.secagg_round_reading import RoundReader
+from caduceus.protocol.secagg_setup_record import Foundation
+from caduceus.protocol.secagg_unmask import Device, confirmation_of, masks_on, open_secrets, unmask
 
 FetchUpload = Callable[[int], bytes]
 """Gives a seat's signed upload; raises Refused if it is missing."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Dealing:
-    """The part of a round before anybody sent a vector, checked."""
+def replay(
+    exchange: Exchange,
+    foundation: Foundation,
+    fetch: FetchUpload,
+    *,
+    leaves: list[Digest] | None = None,
+    threads: int = 1,
+    device: Device | None = None,
+) -> Mapping[int, Residues]:
+    """Recompute the sums.
 
-    reader: Reader
-    roster: Digest
-    mask_keys: dict[int, bytes]
-    dealt: dict[int, Dealt]
-    digest: Digest
+    leaves   filled with the leaves of the survivors' uploads by seat, if given: a list as long as the tree
+    threads  how many may work on the masks
+    device   hardware to take them off on instead
+    returns  by place of their group, uint32[length] or uint64[length]: exactly what the round opened
 
-
-def leaves(exchange: Exchange, seats_with_upload: tuple[int, ...], fetch: FetchUpload) -> list[Digest]:
-    """The leaves of the round's tree, recomputed from the uploads; empty where a seat sent none.
-
-    Raises PeerFault if an upload is not what its seat signed, Refused if one is missing or the session unsound.
+    Raises PeerFault naming who did not say or do what the record claims, Refused if the record does not hold enough to
+    open a sum or its session is unsound.
     """
-    dealing = _dealing(exchange)
-    session = exchange.session
-    found = [merkle.EMPTY] * (max(session.seats) + 1)
-    for seat in seats_with_upload:
-        if seat not in dealing.dealt:
-            raise PeerFault(COORDINATOR, f"recorded an upload of seat {seat}, which shared nothing")
-        with passed_on():
-            _, signed = dealing.reader.upload(fetch(seat), seat, dealing.roster, dealing.digest)
-        body = canon.digest_bytes(signed.body)
-        found[seat] = merkle.leaf(upload_leaf_data(session.job, session.round, seat, body, signed.signature))
-    return found
+    reader = _reader(exchange, foundation)
+    if not (exchange.survivors or exchange.consents or exchange.openings):
+        raise Refused("the record is of a round that failed before anybody was asked to open a sum")
+    with passed_on():
+        opened = reader.survivors(exchange.survivors, exchange.groups)
+    alive = frozenset(exchange.survivors)
+    _check_consents(exchange, reader, survivors_digest(exchange.survivors, opened))
+    openings = _read_openings(exchange, foundation, reader, alive)
+    secrets = open_secrets(foundation, reader.round, reader.due(exchange.groups), alive, openings)
+    for owner, why in secrets.wrong.items():  # shown by shares that it signed for, so it is the owner's own doing
+        raise PeerFault(f"seat {owner}", why, evidence=foundation.dealt[owner].signed)
+    for owner, count in secrets.withheld.items():
+        needed = foundation.layout.setup.plan.threshold
+        raise Refused(f"only {count} members opened their shares of seat {owner}, {needed} are needed")
+    masked = _add_up(exchange, reader, fetch, leaves)
+    totals = {}
+    for at in exchange.groups:
+        masks = masks_on(foundation, reader.session, reader.groups[at], alive, secrets.found)
+        for owner in masks.wrong:
+            why = "published other pair seeds under its recovery key than it confirmed"
+            raise PeerFault(f"seat {owner}", why, evidence=confirmation_of(foundation, owner))
+        totals[at] = unmask(masked[at], masks, cipher=foundation.layout.setup.cipher, threads=threads, device=device)
+    return totals
 
 
-def replay(exchange: Exchange, fetch: FetchUpload) -> Residues:
-    """Recompute the sum; uploads are fetched one at a time and not kept.
+def upload_leaf(exchange: Exchange, foundation: Foundation, seat: int, data: bytes) -> Digest:
+    """The leaf of a seat's upload in the round's tree.
 
-    returns  uint32[length] or uint64[length]: exactly what the round opened
-
-    Raises PeerFault naming who did not say or do what the record claims, Refused if the record does not
-    hold enough to open a sum or its session is unsound.
+    Raises PeerFault if the upload is not what its seat signed, or is one that the coordinator had to refuse.
     """
-    dealing = _dealing(exchange)
-    survivors = exchange.survivors
-    if list(survivors) != sorted(set(survivors)) or not dealing.dealt.keys() >= set(survivors):
-        raise PeerFault(COORDINATOR, "recorded survivors that never shared, or one twice")
-    _check_consents(exchange, dealing)
-    openings = _read_openings(exchange, dealing)
-    secrets = _open_secrets(exchange.session.threshold, dealing, frozenset(survivors), openings)
-    masked = _add_up(exchange, dealing, fetch)
-    return unmask(exchange.session, dealing.roster, dealing.mask_keys, masked, frozenset(survivors), secrets)
+    reader = _reader(exchange, foundation)
+    if seat not in foundation.present:
+        raise PeerFault(COORDINATOR, f"recorded an upload of seat {seat}, which was not ready")
+    with passed_on():
+        return _leaf(reader, seat, data)[0]
 
 
-def _dealing(exchange: Exchange) -> _Dealing:
-    reader = Reader(exchange.session)
-    seats = tuple(peek_seat(Advertise, data) for data in exchange.advertisements)
-    roster = Roster(reader.id, seats, exchange.advertisements)
-    mask_keys, roster_id = reader.roster(roster), canon.digest(roster)
-    dealt: dict[int, Dealt] = {}
-    headers = []
-    for data in exchange.shares:
-        seat, header = _sender(data)
-        if seat not in mask_keys or (dealt and seat <= max(dealt)):
-            raise PeerFault(COORDINATOR, "recorded shares out of order, or of a stranger", evidence=data)
-        with passed_on():
-            dealt[seat], _ = reader.shares(data, seat, roster_id, len(mask_keys))
-        headers.append(header)
-    return _Dealing(reader, roster_id, mask_keys, dealt, dealing_digest(headers))
+def _reader(exchange: Exchange, foundation: Foundation) -> RoundReader:
+    if exchange.session.ready != foundation.ready_id:
+        raise PeerFault(COORDINATOR, "recorded a round of another set-up")
+    return RoundReader(exchange.session, foundation.present)
 
 
-def _sender(data: bytes) -> tuple[int, bytes]:
-    try:
-        header = canon.unpack(Shares, data).header
-    except Refused as problem:
-        raise PeerFault(COORDINATOR, f"recorded unreadable shares: {problem}", evidence=data) from None
-    return peek_seat(Header, header), header
+def _leaf(reader: RoundReader, seat: int, data: bytes) -> tuple[Digest, Residues]:
+    received = reader.upload(data, seat)
+    body, setup = canon.digest_bytes(received.signed.body), reader.setup
+    leaf = upload_leaf_data(setup.job, reader.session.round, seat, body, received.signed.signature)
+    return merkle.leaf(leaf), received.vector
 
 
-def _check_consents(exchange: Exchange, dealing: _Dealing) -> None:
-    agreed: set[int] = set()
+def _check_consents(exchange: Exchange, reader: RoundReader, agreed: Digest) -> None:
+    seen: set[int] = set()
     for data in exchange.consents:
         seat = peek_seat(Consent, data)
-        if seat not in exchange.survivors or seat in agreed:
-            raise PeerFault(COORDINATOR, "recorded the consent of a site that is no survivor, or one twice")
+        if seat not in exchange.survivors or seat not in reader.present.member_place or seat in seen:
+            raise PeerFault(COORDINATOR, "recorded the consent of a site that is no surviving member, or one twice")
         with passed_on():
-            dealing.reader.consent(data, seat, dealing.roster, dealing.digest, exchange.survivors)
-        agreed.add(seat)
-    needed = exchange.session.threshold
-    if len(agreed) < needed:
-        raise Refused(f"only {len(agreed)} sites consented to the survivors, {needed} are needed")
+            reader.consent(data, seat, agreed)
+        seen.add(seat)
+    needed = reader.setup.plan.threshold
+    if len(seen) < needed:
+        raise Refused(f"only {len(seen)} members consented to the survivors, {needed} are needed")
 
 
-def _read_openings(exchange: Exchange, dealing: _Dealing) -> dict[int, Opening]:
-    position = {seat: place for place, seat in enumerate(dealing.mask_keys)}
-    survivors = frozenset(exchange.survivors)
+def _read_openings(
+    exchange: Exchange, foundation: Foundation, reader: RoundReader, alive: frozenset[int]
+) -> dict[int, Opening]:
     openings: dict[int, Opening] = {}
     for data in exchange.openings:
         seat = peek_seat(Opening, data)
-        if seat not in survivors or seat in openings:
-            raise PeerFault(COORDINATOR, "recorded an opening of a site that is no survivor, or one twice")
+        if seat not in alive or seat not in reader.present.member_place or seat in openings:
+            raise PeerFault(COORDINATOR, "recorded an opening of a site that is no surviving member, or one twice")
         with passed_on():
-            opening = dealing.reader.opening(data, seat)
-            check_opening(opening, dealing.dealt, position[seat], survivors)
-        openings[seat] = opening
+            openings[seat] = reader.opening(data, seat, foundation, reader.due(exchange.groups), alive)
     return openings
 
 
-def _open_secrets(
-    threshold: int, dealing: _Dealing, survivors: frozenset[int], openings: dict[int, Opening]
-) -> dict[int, bytes]:
-    secrets = open_secrets(threshold, dealing.mask_keys, dealing.dealt, survivors, openings)
-    for owner, why in secrets.wrong.items():  # shown by shares that it signed for, so it is the owner's own doing
-        raise PeerFault(f"seat {owner}", why, evidence=dealing.dealt[owner].signed)
-    for owner, count in secrets.withheld.items():
-        raise Refused(f"only {count} sites opened their shares of seat {owner}, {threshold} are needed")
-    return secrets.found
-
-
-def _add_up(exchange: Exchange, dealing: _Dealing, fetch: FetchUpload) -> Residues:
-    """The sum of the masked vectors; nothing is as long as the record says until an upload shows it."""
-    total: Residues | None = None
-    for seat in exchange.survivors:
-        with passed_on():
-            upload, _ = dealing.reader.upload(fetch(seat), seat, dealing.roster, dealing.digest)
-        if total is None:
-            total = upload.vector.copy()
-        else:
-            np.add(total, upload.vector, out=total)
-    assert total is not None  # a threshold of survivors consented
-    return total
+def _add_up(
+    exchange: Exchange, reader: RoundReader, fetch: FetchUpload, leaves: list[Digest] | None
+) -> dict[int, Residues]:
+    """The sums of the masked vectors; nothing is as long as the record says until an upload shows it."""
+    totals: dict[int, Residues] = {}
+    alive = frozenset(exchange.survivors)
+    for at in range(len(reader.groups)):
+        for seat in reader.groups[at]:
+            if seat not in alive or (at not in exchange.groups and leaves is None):
+                continue
+            with passed_on():
+                leaf, vector = _leaf(reader, seat, fetch(seat))
+            if leaves is not None:
+                leaves[seat] = leaf
+            if at in totals:
+                np.add(totals[at], vector, out=totals[at])
+            else:
+                totals[at] = vector.copy()
+            del vector  # and with it the upload, before the next is fetched
+    return totals

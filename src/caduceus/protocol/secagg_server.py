@@ -1,108 +1,112 @@
 """The coordinator's half of a round of secure aggregation.
 
-Sans I/O: messages in, messages out. The coordinator holds no secret but its signing key; it sees sealed
-parcels, masked vectors, and the shares that a threshold of sites agree to open.
-
-A site that breaks the protocol is named, its message is kept as evidence, and it counts as silent; the
-round goes on while enough are left.
+Sans I/O: messages in, messages out. The coordinator holds no secret but its signing key; it sees masked vectors, adds
+each to its group's sum as it comes in, and takes the masks off the sums with what a threshold of the committee opens.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import IntEnum
 from typing import final
 
 import numpy as np
-import numpy.typing as npt
 
 from caduceus import canon
 from caduceus.crypto import merkle, sign
 from caduceus.crypto.sign import Signer
-from caduceus.errors import Misuse, PeerFault, Refused
+from caduceus.errors import Misuse, Refused
 from caduceus.kinds import Digest, Residues
-from caduceus.protocol.encoding import DTYPES
-from caduceus.protocol.envelope import kind_of, sign_record
-from caduceus.protocol.secagg_exchange import Exchange, Fault
+from caduceus.protocol.envelope import sign_record
+from caduceus.protocol.secagg_apart import are_apart
+from caduceus.protocol.secagg_exchange import Exchange
+from caduceus.protocol.secagg_intake import Fault, Intake, Outgoing, Shelf
 from caduceus.protocol.secagg_messages import (
-    PARCEL_BYTES,
-    Advertise,
     Consent,
     Consents,
-    Inbox,
     Opening,
     Receipt,
-    Roster,
-    Shares,
     Survivors,
     Upload,
-    dealing_digest,
+    survivors_digest,
     upload_leaf_data,
 )
-from caduceus.protocol.secagg_reading import Dealt, Reader
-from caduceus.protocol.secagg_session import Session, most_dishonest
-from caduceus.protocol.secagg_unmask import Secrets, check_opening, open_secrets, unmask
+from caduceus.protocol.secagg_round_reading import RoundReader
+from caduceus.protocol.secagg_session import Session
+from caduceus.protocol.secagg_setup_record import Foundation
+from caduceus.protocol.secagg_unmask import Device, Masks, Secrets, confirmation_of, masks_on, open_secrets, unmask
+from caduceus.protocol.secagg_upload import HEAD_BYTES
 
 
 class Phase(IntEnum):
     """What the coordinator is waiting for."""
 
-    ADVERTISE = 0
-    SHARE = 1
-    UPLOAD = 2
-    CONSENT = 3
-    OPEN = 4
-    DONE = 5
+    UPLOAD = 0
+    CONSENT = 1
+    OPEN = 2
+    DONE = 3
 
 
 EXPECTS: Mapping[Phase, str] = {
-    Phase.ADVERTISE: canon.tag_of(Advertise),
-    Phase.SHARE: canon.tag_of(Shares),
     Phase.UPLOAD: canon.tag_of(Upload),
     Phase.CONSENT: canon.tag_of(Consent),
     Phase.OPEN: canon.tag_of(Opening),
 }
 """The kind of message that is welcome in each phase. One of an earlier phase came late and is passed over."""
 
-_ORDER = {tag: phase for phase, tag in EXPECTS.items()}
-
-_BYTES_PER_MESSAGE = 1 << 16
-_BYTES_PER_SITE = 1 << 10
+_ROOM = 1 << 16
+"""Bytes of a message beside its tables."""
 
 
 @final
 class Server:
     """One round.
 
-    session  what everybody agrees on
-    signer   the coordinator's
+    session     what everybody agrees on
+    foundation  the set-up that it stands on
+    signer      the coordinator's
+    revealed    groups over which sums of this job were opened before
+    threads     how many may work on the masks
+    device      hardware to take the masks off on instead of the processor
+    uploads     where they are kept, if not in memory: the server itself looks at each once
 
-    Raises Misuse if the signer is not the session's, Refused if the session is not a sound one.
+    Raises Misuse if the signer is not the set-up's, Refused if the session is not a sound one.
     """
 
-    def __init__(self, session: Session, signer: Signer) -> None:
-        if signer.address != session.coordinator:
-            raise Misuse("secagg: the session names another coordinator")
-        self.phase = Phase.ADVERTISE
-        self.faults: list[Fault] = []
-        self.total: Residues | None = None
+    def __init__(
+        self,
+        session: Session,
+        foundation: Foundation,
+        signer: Signer,
+        *,
+        revealed: Iterable[frozenset[int]] = (),
+        threads: int = 1,
+        uploads: Shelf | None = None,
+        device: Device | None = None,
+    ) -> None:
+        if signer.address != foundation.layout.setup.coordinator or session.ready != foundation.ready_id:
+            raise Misuse("secagg: the session names another coordinator or set-up")
+        self.totals: dict[int, Residues] = {}
+        """The sums, by place of their group, once they are opened."""
         self.survivors: tuple[int, ...] = ()
-        self._session, self._signer = session, signer
-        self._reader = Reader(session)
-        self._largest = _BYTES_PER_MESSAGE + _BYTES_PER_SITE * len(session.parties) + session.length * session.bits // 8
-        self._expected = set(session.seats)
-        self._equivocated: set[tuple[int, Phase]] = set()
-        self._raw: dict[Phase, dict[int, bytes]] = {phase: {} for phase in EXPECTS}
-        self._replies: dict[int, bytes] = {}
-        self._closing: dict[Phase, bytes] = {}
-        self._mask_keys: dict[int, bytes] = {}
-        self._positions: dict[int, int] = {}
-        self._roster = Digest(b"")
-        self._dealing = Digest(b"")
-        self._dealt: dict[int, Dealt] = {}
-        self._parcels: dict[int, npt.NDArray[np.uint8]] = {}
-        self._masked: Residues | None = None
+        self.groups: tuple[int, ...] = ()
+        self._session, self._foundation, self._signer = session, foundation, signer
+        self._reader = RoundReader(session, foundation.present)
+        self._setup, self._threads, self._device = foundation.layout.setup, threads, device
+        self._revealed = tuple(revealed)
+        sites, members = len(foundation.present.seats), len(foundation.present.members)
+        vector = session.length * session.bits // 8
+        largest = (HEAD_BYTES + vector, _ROOM + members * 32, _ROOM + sites * 48)
+        shelves = {} if uploads is None else {int(Phase.UPLOAD): uploads}
+        self._intake = Intake(tuple(EXPECTS.values()), foundation.present.seats, largest, shelves)
+        self._group_of = {seat: at for at, group in enumerate(self._reader.groups) for seat in group}
+        self._masked: dict[int, Residues] = {}
         self._leaves: dict[int, Digest] = {}
+        self._receipts: dict[int, bytes] = {}
+        self._told = b""
+        self._agreed = Digest(b"")
+        self._consents: dict[int, Consent] = {}
+        self._chosen: tuple[int, ...] = ()
         self._openings: dict[int, Opening] = {}
 
     @property
@@ -110,225 +114,193 @@ class Server:
         """What everybody agrees on."""
         return self._session
 
-    # ------------------------------------------------------------ in
+    @property
+    def foundation(self) -> Foundation:
+        """The set-up that the round stands on."""
+        return self._foundation
 
-    def receive(self, seat: int, data: bytes) -> list[bytes]:
-        """Take in a message that the channel says came from a seat.
-
-        returns  what to send back to that seat at once: a receipt for an upload; for a message that was taken
-                 before, what followed it, so that a site that starts again catches up
-
-        A message that breaks the protocol is written down in `faults` and its sender counts as silent. Of two
-        different messages the first stands, since it may have been answered already; the second is written down.
-        A message that came late is passed over. Nothing is raised: a hostile message changes nothing else.
-        """
-        if self.phase is Phase.DONE or not self._reader.has(seat):
-            return []
-        for phase, taken in self._raw.items():
-            if taken.get(seat) == data:
-                return self._again(phase, seat)
-        if seat in self._raw[self.phase]:
-            self._note_second(seat, data)
-            return []
-        if seat not in self._expected:
-            return []
-        if len(data) > self._largest:
-            self._fault(seat, f"sent {len(data)} bytes, no message of this round has more than {self._largest}", b"")
-            return []
-        try:
-            replies = self._take(seat, data)
-        except PeerFault as problem:
-            if not self._is_late(data):
-                self._fault(seat, problem.why, data)
-            return []
-        self._raw[self.phase][seat] = data
-        return replies
+    @property
+    def phase(self) -> Phase:
+        """What the coordinator is waiting for."""
+        return Phase(self._intake.phase)
 
     @property
     def ready(self) -> bool:
         """Whether everyone who is still expected has answered in this phase."""
-        return self.phase is not Phase.DONE and self._raw[self.phase].keys() >= self._expected
+        return self._intake.is_ready
 
     @property
-    def waiting_for(self) -> tuple[int, ...]:
-        """Seats that have not answered in this phase, ascending."""
-        if self.phase is Phase.DONE:
-            return ()
-        return tuple(sorted(self._expected - self._raw[self.phase].keys()))
+    def is_over(self) -> bool:
+        """Whether the round is done."""
+        return self._intake.is_over
+
+    @property
+    def by_group(self) -> tuple[tuple[int, ...], ...]:
+        """The ready sites by group."""
+        return self._reader.groups
+
+    @property
+    def faults(self) -> list[Fault]:
+        """Who broke the protocol, and how."""
+        return self._intake.faults
+
+    @property
+    def summed(self) -> tuple[int, ...]:
+        """The sites whose vectors are in a sum that was opened, ascending; none before."""
+        return tuple(sorted(seat for seat in self.survivors if self._group_of[seat] in self.totals))
+
+    # ------------------------------------------------------------ in
+
+    def receive(self, seat: int, data: bytes) -> list[bytes]:
+        """Take in a message that the channel says came from a seat; see `Intake.receive`."""
+        if seat not in self._foundation.present:
+            return []
+        return self._intake.receive(seat, data, self._take, self._again)
 
     def _take(self, seat: int, data: bytes) -> list[bytes]:
+        reader = self._reader
         match self.phase:
-            case Phase.ADVERTISE:
-                self._mask_keys[seat] = self._reader.advertisement(data, seat).mask_key
-            case Phase.SHARE:
-                self._take_shares(seat, data)
             case Phase.UPLOAD:
-                self._replies[seat] = self._take_upload(seat, data)
-                return [self._replies[seat]]
+                return [self._take_upload(seat, data)]
             case Phase.CONSENT:
-                self._reader.consent(data, seat, self._roster, self._dealing, self.survivors)
+                self._consents[seat] = reader.consent(data, seat, self._agreed)
             case _:
-                opening = self._reader.opening(data, seat)
-                check_opening(opening, self._dealt, self._positions[seat], frozenset(self.survivors))
-                self._openings[seat] = opening
+                alive, due = frozenset(self.survivors), reader.due(self.groups)
+                self._openings[seat] = reader.opening(data, seat, self._foundation, due, alive)
         return []
 
-    def _take_shares(self, seat: int, data: bytes) -> None:
-        holders = len(self._mask_keys)
-        dealt, shares = self._reader.shares(data, seat, self._roster, holders)
-        if len(shares.parcels) != holders:
-            raise PeerFault(f"seat {seat}", "sent no parcels", evidence=data)
-        self._dealt[seat], self._parcels[seat] = dealt, shares.parcels
-
     def _take_upload(self, seat: int, data: bytes) -> bytes:
-        upload, signed = self._reader.upload(data, seat, self._roster, self._dealing)
-        body = canon.digest_bytes(signed.body)
-        leaf = merkle.leaf(upload_leaf_data(self._session.job, self._session.round, seat, body, signed.signature))
-        struct = sign.Receipt(self._session.job, self._session.round, seat, leaf)
-        signature = self._signer.sign(sign.digest(self._session.domain, struct))
+        received = self._reader.upload(data, seat)
+        group = self._group_of[seat]
+        if group in self._masked:
+            np.add(self._masked[group], received.vector, out=self._masked[group])
+        else:
+            self._masked[group] = received.vector.copy()
+        setup, round_ = self._setup, self._session.round
+        body = canon.digest_bytes(received.signed.body)
+        leaf = merkle.leaf(upload_leaf_data(setup.job, round_, seat, body, received.signed.signature))
         self._leaves[seat] = leaf
-        if self._masked is None:
-            self._masked = np.zeros(self._session.length, DTYPES[self._session.bits])
-        np.add(self._masked, upload.vector, out=self._masked)  # what is taken in this phase is in the sum
-        return self._say(Receipt(self._reader.id, seat, leaf, signature))
+        struct = sign.Receipt(setup.job, round_, seat, leaf)
+        receipt = Receipt(self._reader.id, seat, leaf, self._signer.sign(sign.digest(setup.domain, struct)))
+        self._receipts[seat] = self._say(receipt)
+        return self._receipts[seat]
 
-    def _fault(self, seat: int, why: str, data: bytes) -> None:
-        self.faults.append(Fault(seat, int(self.phase), why, data))
-        self._expected.discard(seat)
-
-    def _note_second(self, seat: int, data: bytes) -> None:
-        """The first of two messages is in the record, or in an upload's leaf; together they show the second."""
-        known = (seat, self.phase) in self._equivocated
-        if not known and len(data) <= self._largest and _kind(data) == EXPECTS[self.phase]:
-            self._equivocated.add((seat, self.phase))
-            self.faults.append(Fault(seat, int(self.phase), "sent two different messages where one was due", data))
-
-    def _is_late(self, data: bytes) -> bool:
-        due = _ORDER.get(_kind(data) or "")
-        return due is not None and due < self.phase
+    def _again(self, phase: int, seat: int) -> list[bytes]:
+        """What followed a message that was taken before, so that a site that starts again catches up."""
+        at_once = [self._receipts[seat]] if phase == Phase.UPLOAD else []
+        is_told = phase < min(self._intake.phase, Phase.OPEN) and seat in self._foundation.present.member_place
+        return [*at_once, self._after(Phase(phase), seat)] if is_told else at_once
 
     # ------------------------------------------------------------ out
 
-    def advance(self) -> dict[int, bytes]:
+    def advance(self) -> Outgoing:
         """Close the phase with whoever has answered.
 
-        returns  what to send to whom; nothing once the sum is known
+        returns  what to send to whom; nothing once the sums are known
 
-        Raises Refused if fewer than the threshold are left: the round has failed, and no sum exists.
+        Raises Refused if fewer than are needed are left: the round has failed, and no sum exists.
         """
-        if self.phase is Phase.DONE:
-            raise Misuse("secagg: the round is over")
-        heard = sorted(self._raw[self.phase])
-        if len(heard) < self._session.threshold:
-            raise Refused(
-                f"only {len(heard)} of {len(self._session.parties)} sites answered with {self.phase.name.lower()}, "
-                f"{self._session.threshold} are needed"
-            )
-        self._close(heard)
-        self._expected = set(heard)
-        closed, self.phase = self.phase, Phase(self.phase + 1)
-        return {seat: self._after(closed, seat) for seat in heard} if self.phase is not Phase.DONE else {}
-
-    def _close(self, heard: list[int]) -> None:
-        raw, session_id = self._raw[self.phase], self._reader.id
-        match self.phase:
-            case Phase.ADVERTISE:
-                self._mask_keys = {seat: self._mask_keys[seat] for seat in heard}
-                self._positions = {seat: place for place, seat in enumerate(heard)}
-                roster = Roster(session_id, tuple(heard), tuple(raw[seat] for seat in heard))
-                self._roster = canon.digest(roster)
-                self._closing[self.phase] = self._say(roster)
-            case Phase.SHARE:
-                self._dealt = {seat: self._dealt[seat] for seat in heard}
-                self._dealing = dealing_digest(dealt.signed for dealt in self._dealt.values())
+        phase, threshold = self.phase, self._setup.plan.threshold
+        match phase:
+            case Phase.DONE:
+                raise Misuse("secagg: the round is over")
             case Phase.UPLOAD:
-                self.survivors = tuple(heard)
-                self._closing[self.phase] = self._say(Survivors(session_id, self.survivors))
+                groups = self._choose_groups(sorted(self._intake.taken[phase]))
+                told = self._intake.close(self._members_of, self._setup.quorum)
+                self.survivors, self.groups = tuple(told), groups
+                told = self._members_of(told)
+                self._told = self._say(Survivors(self._reader.id, self.survivors, self.groups))
+                alive = frozenset(self.survivors)
+                opened = [[seat for seat in self._reader.groups[at] if seat in alive] for at in self.groups]
+                self._agreed = survivors_digest(self.survivors, opened)
             case Phase.CONSENT:
-                enough = tuple(heard[: self._session.threshold])
-                self._closing[self.phase] = self._say(Consents(session_id, enough, tuple(raw[s] for s in enough)))
+                told = self._intake.close(lambda heard: heard, threshold)
+                self._chosen = tuple(told)
             case _:
-                self.total = self._unmask()
+                told = list[int]()
+                if len(self._openings) >= threshold:
+                    self._unmask()
+                self._intake.close(lambda _: (), threshold)
+        return Outgoing(told, lambda seat: self._after(phase, seat))
 
-    def _after(self, phase: Phase, seat: int) -> bytes:
-        """What a seat is told when a phase that it took part in closes."""
-        return self._inbox(seat) if phase is Phase.SHARE else self._closing[phase]
+    def _members_of(self, seats: Iterable[int]) -> list[int]:
+        members = self._foundation.present.member_place
+        return [seat for seat in seats if seat in members]
 
-    def _again(self, phase: Phase, seat: int) -> list[bytes]:
-        """What followed a message that was taken before."""
-        at_once = [self._replies[seat]] if phase is Phase.UPLOAD else []
-        return at_once if phase is self.phase else [*at_once, self._after(phase, seat)]
+    def _after(self, phase: Phase, member: int) -> bytes:
+        """What a member that took part in a phase is told when it closes."""
+        if phase is Phase.UPLOAD:
+            return self._told
+        place = self._foundation.present.member_place[member]
+        tags = np.stack([self._consents[other].tags[place] for other in self._chosen])
+        return self._say(Consents(self._reader.id, self._chosen, tags))
 
-    def _inbox(self, recipient: int) -> bytes:
-        position, dealt = self._positions[recipient], self._dealt
-        siblings = b"".join([sibling for one in dealt.values() for sibling in one.tree.proof(position)])
-        inbox = Inbox(
-            session=self._reader.id,
-            senders=tuple(dealt),
-            headers=tuple(one.signed for one in dealt.values()),
-            digests=np.stack([one.digests[position, :2] for one in dealt.values()]),
-            parcels=np.stack([self._parcels[sender][position] for sender in dealt]),
-            siblings=np.frombuffer(siblings, np.uint8).reshape(len(dealt), -1, 32),
+    def _choose_groups(self, heard: list[int]) -> tuple[int, ...]:
+        """The groups that have enough survivors, and whose sums differ by enough sites from those opened before.
+
+        Raises Refused if there is none, though enough sites are left.
+        """
+        alive, least = frozenset(heard), self._setup.cohort
+        found = [frozenset(group) & alive for group in self._reader.groups]
+        groups = tuple(
+            at
+            for at, group in enumerate(found)
+            if len(group) >= max(least, 1) and (not least or are_apart(self._revealed, group, least))
         )
-        return self._say(inbox)
+        if not groups and len(heard) >= self._setup.quorum:
+            raise Refused(f"no group of at least {least} sites has a sum that differs by so many from earlier ones")
+        return groups
 
-    def _unmask(self) -> Residues:
-        assert self._masked is not None  # a threshold of uploads was taken
-        survivors, threshold = frozenset(self.survivors), self._session.threshold
-        secrets = open_secrets(threshold, self._mask_keys, self._dealt, survivors, self._openings)
+    def _unmask(self) -> None:
+        reader, foundation, alive = self._reader, self._foundation, frozenset(self.survivors)
+        secrets = open_secrets(foundation, reader.round, reader.due(self.groups), alive, self._openings)
         reasons = [*self._blame(secrets)]
+        totals = {}
+        for at in self.groups if not reasons else ():
+            masks = masks_on(foundation, reader.session, reader.groups[at], alive, secrets.found)
+            for owner in masks.wrong:
+                why = "published other pair seeds under its recovery key than it confirmed"
+                self._intake.name(owner, why, confirmation_of(foundation, owner))
+                reasons.append(f"seat {owner} {why}")
+            totals[at] = self._unmasked(at, masks)
         if reasons:
             raise Refused(f"no sum can be computed: {'; '.join(reasons)}")
-        return unmask(self._session, self._roster, self._mask_keys, self._masked, survivors, secrets.found)
+        self.totals = totals
+
+    def _unmasked(self, group: int, masks: Masks) -> Residues:
+        cipher = self._setup.cipher
+        return unmask(self._masked[group], masks, cipher=cipher, threads=self._threads, device=self._device)
 
     def _blame(self, secrets: Secrets) -> Iterator[str]:
-        """Why no sum comes out; whose doing it is goes into `faults`, where that can be told.
-
-        Parcels reach their recipients as they were committed to. So where more sites than may be dishonest
-        could not use a sender's parcel it was the sender; where fewer say so, nobody is named.
-        """
+        """Why no sum comes out; whose doing it is goes into `faults`, where that can be told."""
         for owner, why in secrets.wrong.items():
-            self._name_owner(owner, why)
+            self._intake.name(owner, why, self._foundation.dealt[owner].signed)
             yield f"seat {owner} {why}"
         for owner, count in secrets.withheld.items():
-            without = len(self._openings) - count
-            if without > most_dishonest(len(self._session.parties)):
-                self._name_owner(owner, f"sealed parcels in which {without} sites found no share")
-            yield f"only {count} sites opened their shares of seat {owner}, {self._session.threshold} are needed"
-
-    def _name_owner(self, owner: int, why: str) -> None:
-        if all((fault.seat, fault.why) != (owner, why) for fault in self.faults):  # advance may be tried again
-            self.faults.append(Fault(owner, int(self.phase), why, self._dealt[owner].signed))
+            yield f"only {count} members opened their shares of seat {owner}, {self._setup.plan.threshold} are needed"
 
     # ------------------------------------------------------------ for the record
 
-    def uploads(self) -> dict[int, bytes]:
+    def uploads(self) -> Mapping[int, bytes]:
         """The signed uploads by seat, as received: each a public blob of its own."""
-        return dict(self._raw[Phase.UPLOAD])
+        return self._intake.taken[Phase.UPLOAD]
 
     def leaves(self) -> list[Digest]:
         """The leaves of the round's Merkle tree by seat; empty where there is no upload."""
-        size = max(self._session.seats) + 1
+        size = max(self._foundation.layout.seats) + 1
         return [self._leaves.get(seat, merkle.EMPTY) for seat in range(size)]
 
     def exchange(self) -> Exchange:
         """Everything else that an outsider needs to repeat the round, or to see why it failed."""
-        raw, none = self._raw, np.zeros((0, PARCEL_BYTES), np.uint8)
+        taken = self._intake.taken
         return Exchange(
             session=self._session,
-            advertisements=tuple(raw[Phase.ADVERTISE][seat] for seat in sorted(raw[Phase.ADVERTISE])),
-            shares=tuple(canon.pack(Shares(one.signed, one.digests, none)) for _, one in sorted(self._dealt.items())),
             survivors=self.survivors,
-            consents=tuple(raw[Phase.CONSENT][seat] for seat in sorted(raw[Phase.CONSENT])),
-            openings=tuple(raw[Phase.OPEN][seat] for seat in sorted(raw[Phase.OPEN])),
+            groups=self.groups,
+            consents=tuple(taken[Phase.CONSENT][seat] for seat in sorted(taken[Phase.CONSENT])),
+            openings=tuple(taken[Phase.OPEN][seat] for seat in sorted(taken[Phase.OPEN])),
             faults=tuple(self.faults),
         )
 
     def _say(self, record: object) -> bytes:
-        return sign_record(self._signer, self._session.domain, record)
-
-
-def _kind(data: bytes) -> str | None:
-    """What a message says it is: shares travel bare, everything else in an envelope."""
-    bare = canon.peek_tag(data)
-    return bare if bare == EXPECTS[Phase.SHARE] else kind_of(data)
+        return sign_record(self._signer, self._setup.domain, record)

@@ -1,52 +1,27 @@
-"""The server's half that a stranger can repeat: from masked vectors and opened shares to the sum."""
+"""The server's half that a stranger can repeat: from masked sums and opened shares to the sums."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from caduceus.crypto import keystream, shamir
-from caduceus.crypto.agree import Agreement, public_key
-from caduceus.errors import PeerFault
-from caduceus.kinds import Digest, Residues
-from caduceus.protocol.secagg_keys import mask_key, remove_pair
-from caduceus.protocol.secagg_messages import Opening, seed_commitment, share_digest
-from caduceus.protocol.secagg_reading import Dealt
-from caduceus.protocol.secagg_session import Session, neighbours
-
-
-def check_opening(opening: Opening, dealt: Mapping[int, Dealt], position: int, survivors: frozenset[int]) -> None:
-    """Make sure that every opened share is the one that its owner committed to, and of the kind that is due.
-
-    dealt      what every sender shared, by seat
-    position   the opener's in the roster
-    survivors  seats whose uploads are in the sum
-
-    Raises PeerFault, naming the opener: what it was given it checked against the same commitments itself, and
-    signed their digest in its upload.
-    """
-    who, owners = f"seat {opening.seat}", opening.owners
-    if opening.shares.shape != (len(owners), shamir.LIMBS) or opening.shares.dtype.str != "<u4":
-        raise PeerFault(who, f"opened shares of shape {opening.shares.shape} for {len(owners)} owners")
-    if list(owners) != sorted(set(owners)) or not dealt.keys() >= set(owners):
-        raise PeerFault(who, "opened shares of sites that shared nothing, or one twice")
-    opened, size = opening.shares.tobytes(), shamir.SHARE_BYTES
-    for place, owner in enumerate(owners):
-        row, kind = (0, "self") if owner in survivors else (1, "key")
-        given = share_digest(owner, opening.seat, kind, opened[place * size : (place + 1) * size])
-        if given != dealt[owner].digests[position, row].tobytes():
-            raise PeerFault(who, f"opened a share of seat {owner} that is not the one it was given")
+from caduceus.kinds import Residues
+from caduceus.protocol.secagg_messages import KINDS, Opening, commitment, pair_check
+from caduceus.protocol.secagg_seeds import pads, stream_key
+from caduceus.protocol.secagg_session import Session
+from caduceus.protocol.secagg_setup_record import Foundation
 
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """What the openings give.
+    """What the openings of a round give.
 
-    found     seeds of survivors and mask keys of the others, by owner: each what its owner committed to
+    found     self-mask seeds of survivors and recovery keys of the others, by owner: each what its owner committed to
     wrong     what an owner shared that is not what it committed to, by owner
-    withheld  how many sites opened a share, by owner, where too few did
+    withheld  how many members opened a share, by owner, where too few did
     """
 
     found: dict[int, bytes]
@@ -55,65 +30,119 @@ class Secrets:
 
 
 def open_secrets(
-    threshold: int,
-    mask_keys: Mapping[int, bytes],
-    dealt: Mapping[int, Dealt],
+    foundation: Foundation,
+    round: int,
+    due: Sequence[int],
     survivors: frozenset[int],
     openings: Mapping[int, Opening],
 ) -> Secrets:
     """Reconstruct one secret of every owner, and hold it to what the owner signed.
 
-    mask_keys  advertised keys by seat, ascending: the roster
-    dealt      what every sender shared, by seat
-    openings   checked openings by seat
+    round     its place in the set-up
+    due       whose secrets are opened, ascending
+    openings  checked openings by member
     """
-    rebuilt, withheld = _reconstruct(threshold, list(mask_keys), sorted(dealt), openings)
+    setup = foundation.layout.setup
+    rebuilt, withheld = _reconstruct(setup.plan.threshold, foundation.layout.committee, due, openings)
     found, wrong = {}, {}
     for owner, secret in rebuilt.items():
-        if owner in survivors:
-            fits = secret is not None and seed_commitment(secret) == dealt[owner].header.seed_commitment
-            why = "shared another self-mask seed than it committed to"
-        else:
-            fits = secret is not None and public_key(secret) == mask_keys[owner]
-            why = "shared another mask key than it advertised"
-        if secret is not None and fits:
+        kind = 0 if owner in survivors else 1
+        expected = foundation.dealt[owner].commitments[round, kind].tobytes()
+        if secret is not None and commitment(KINDS[kind], secret) == expected:
             found[owner] = secret
         else:
-            wrong[owner] = why
+            wrong[owner] = f"shared another {'self-mask seed' if kind == 0 else 'recovery key'} than it committed to"
     return Secrets(found, wrong, withheld)
 
 
-def unmask(
+@dataclass(frozen=True, slots=True)
+class Masks:
+    """The keys of the masks on the sum of a group.
+
+    added  whose streams are in the sum
+    taken  whose streams were taken from it
+    wrong  owners whose opened tables do not hold the seeds that they published checks of
+    """
+
+    added: tuple[bytes, ...]
+    taken: tuple[bytes, ...]
+    wrong: tuple[int, ...]
+
+
+def masks_on(
+    foundation: Foundation,
     session: Session,
-    roster: Digest,
-    mask_keys: Mapping[int, bytes],
-    masked: Residues,
+    group: Sequence[int],
     survivors: frozenset[int],
     found: Mapping[int, bytes],
-) -> Residues:
-    """The sum of the survivors' vectors.
+) -> Masks:
+    """What has to come off the sum of the survivors of a group.
 
-    masked  sum of the survivors' masked vectors, uint32[length] or uint64[length]; not changed
-    found   a secret of every sender, see `Secrets`
+    group  its ready sites, ascending
+    found  a secret of each of them, see `Secrets`
+    """
+    round, name = session.round - foundation.layout.setup.first, session.digest
+    added = [stream_key(found[seat], name) for seat in group if seat in survivors]
+    taken: list[bytes] = []
+    wrong = []
+    members = frozenset(group)
+    for gone in group:
+        if gone in survivors:
+            continue
+        neighbours, tables = foundation.table(gone)
+        seeds = np.bitwise_xor(tables[:, round, 1], pads(found[gone], tables[:, round, 0]))
+        for at, other in enumerate(neighbours):
+            if other not in survivors or other not in members:
+                continue
+            seed, low, high = seeds[at].tobytes(), min(gone, other), max(gone, other)
+            if pair_check(low, high, seed) != tables[at, round, 0].tobytes():
+                wrong.append(gone)
+                break
+            (added if other < gone else taken).append(stream_key(seed, name))
+    return Masks(tuple(added), tuple(taken), tuple(wrong))
+
+
+Device = Callable[[Residues, Sequence[bytes], Sequence[bytes]], None]
+"""Adds the AES-256-CTR masks of some keys to a vector and takes those of others, in place: what `keystream.apply` does,
+on other hardware."""
+
+
+def unmask(masked: Residues, masks: Masks, *, cipher: str, threads: int = 1, device: Device | None = None) -> Residues:
+    """The sum of the survivors' vectors of a group.
+
+    masked   sum of their masked vectors, uint32[length] or uint64[length]; not changed
+    threads  how many may work on it
+    device   hardware to do it on instead, if it knows the cipher
     """
     total = masked.copy()
-    for owner, secret in found.items():
-        if owner in survivors:
-            keystream.subtract(total, secret)
-            continue
-        private = Agreement(secret)
-        for other in neighbours(session, owner):
-            if other in survivors:
-                remove_pair(total, mask_key(private, mask_keys[other], roster, other, owner), other, owner)
+    if device is not None and cipher == keystream.CIPHER:
+        device(total, masks.taken, masks.added)
+    else:
+        keystream.apply(total, masks.taken, masks.added, threads=threads, cipher=cipher)
     return total
 
 
-def _reconstruct(
-    threshold: int, roster: list[int], owners: list[int], openings: Mapping[int, Opening]
-) -> tuple[dict[int, bytes | None], dict[int, int]]:
-    """Every owner's opened secret, and of how many sites too few opened it.
+def add_groups(totals: Mapping[int, Residues]) -> Residues:
+    """The sum over all groups that have one, at least one; it does not wrap, since all sites together do not."""
+    first, *others = (totals[at] for at in sorted(totals))
+    total = first.copy()
+    for other in others:
+        np.add(total, other, out=total)
+    return total
 
-    Owners whose shares the same holders opened are computed together.
+
+def confirmation_of(foundation: Foundation, owner: int) -> bytes:
+    """What a site signed for its tables: the evidence that they were false, once its recovery key is opened."""
+    return foundation.record.confirms[foundation.present.place[owner]]
+
+
+def _reconstruct(
+    threshold: int, committee: Sequence[int], owners: Sequence[int], openings: Mapping[int, Opening]
+) -> tuple[dict[int, bytes | None], dict[int, int]]:
+    """Every owner's opened secret, and of how many members too few opened it.
+
+    Owners whose shares the same members opened are computed together. A member's point is its place in the whole
+    committee, also where others are missing.
     """
     holders: dict[int, list[int]] = {owner: [] for owner in owners}
     for holder in sorted(openings):
@@ -122,10 +151,9 @@ def _reconstruct(
     groups: dict[tuple[int, ...], list[int]] = {}
     withheld = {owner: len(those) for owner, those in holders.items() if len(those) < threshold}
     for owner, those in holders.items():
-        if owner in withheld:
-            continue
-        groups.setdefault(tuple(those[:threshold]), []).append(owner)
-    position = {seat: place for place, seat in enumerate(roster)}
+        if owner not in withheld:
+            groups.setdefault(tuple(those[:threshold]), []).append(owner)
+    position = {seat: place for place, seat in enumerate(committee)}
     secrets: dict[int, bytes | None] = {}
     for chosen, group in groups.items():
         rows = [opening.shares[np.searchsorted(opening.owners, group)] for opening in map(openings.__getitem__, chosen)]

@@ -15,7 +15,6 @@ from caduceus.edges.network import Network, read_deployment, read_network
 from caduceus.edges.store import FolderStore
 from caduceus.errors import Error, Refused
 from caduceus.kinds import Digest, Evidence, Stage
-from caduceus.market.job import FINAL
 from caduceus.protocol.audit import Audit, ChainView, Check, audit_job
 from caduceus.protocol.pointer import Pointer
 
@@ -23,6 +22,9 @@ OnStep = Callable[[str], None]
 
 _PARTS = ("blobs", "deployment", "jobs")
 """What a transcript is made of."""
+
+NOTHING = Digest(bytes(32))
+"""Stands for the beacon of a job without rounds, which needs none."""
 
 _FILES_CLAIM = "Every file of the transcript is what its name or its digest says"
 _CHAIN_CLAIM = "The chain is what its blocks say: every byte, every signature, every state"
@@ -59,8 +61,10 @@ def audit_run(
         audits = [audit_job(one.label, view, store.get, on_step) for one, view in zip(pointers, views, strict=True)]
         # Cards and terms that the chain names are public also where their steward took no seat.
         store.seen |= {digest for one in network.chain.datasets() for digest in (one.card, one.terms)}
-    under_way = [view.entry.stage for view in views if view.entry.stage not in (*FINAL, Stage.SETTLING)]
-    folder = _check_folder(store, audits, under_way)
+    # A settled job's rounds are all on the chain; one that ran out may have ended in the middle of one.
+    whole_jobs = (Stage.SETTLING, Stage.COMPLETED, Stage.REJECTED)
+    unsettled = [view.entry.stage for view in views if view.entry.stage not in whole_jobs]
+    folder = _check_folder(store, audits, unsettled)
     return tuple(Audit(one.label, one.job, (files, whole, *one.checks, folder)) for one in audits)
 
 
@@ -112,7 +116,7 @@ def _view(chain: GatewayChain, pointer: Pointer) -> ChainView:
     entry = chain.job(job)
     if entry is None:
         raise Refused(f"jobs/{pointer.label}: is about job 0x{job.hex()}, and the chain does not know it")
-    enrolments = tuple(chain.enrolments(job))
+    enrolments, anchors = tuple(chain.enrolments(job)), tuple(chain.anchors(job))
     datasets = []
     for enrolment in enrolments:
         dataset = chain.dataset(enrolment.dataset)
@@ -121,10 +125,11 @@ def _view(chain: GatewayChain, pointer: Pointer) -> ChainView:
         datasets.append(dataset)
     return ChainView(
         domain=chain.domain,
+        beacon=chain.beacon(job) if anchors else NOTHING,
         entry=entry,
         enrolments=enrolments,
         datasets=tuple(datasets),
-        anchors=tuple(chain.anchors(job)),
+        anchors=anchors,
         claims=tuple(chain.claims(job)),
         settlement_signatures=tuple(chain.settlement_signatures(job)),
     )
@@ -163,13 +168,13 @@ def _check_files(transcript: Path, store: FolderStore, on_step: OnStep) -> Check
     return Check(claim, word, True, f"{blobs} blobs", "nobody")
 
 
-def _check_folder(store: _Reading, audits: list[Audit], under_way: list[Stage]) -> Check:
+def _check_folder(store: _Reading, audits: list[Audit], unsettled: list[Stage]) -> Check:
     """What lies in the folder without any job needing it is found here: nothing is hidden beside the truth."""
     claim, word = _FOLDER_CLAIM, Evidence.RE_EXECUTED
     if not all(audit.passes for audit in audits):
         return Check(claim, Evidence.NOT_CHECKED, None, "an earlier claim does not hold", "nobody")
-    if under_way:
-        why = f"a job is {under_way[0].name.lower()}: rounds may be written down that the chain does not have yet"
+    if unsettled:
+        why = f"a job is {unsettled[0].name.lower()}: rounds may be written down that the chain does not have"
         return Check(claim, Evidence.NOT_CHECKED, None, why, "nobody")
     extra = [name for name in store.store.names() if name not in store.seen]
     if extra:

@@ -156,7 +156,7 @@ def _rounds(
             RoundFacts(
                 number=anchor.round,
                 phase=record.failure or before.phase.name.lower(),
-                invited=len(session.parties),
+                invited=len(record.uploads),
                 survivors=len(record.survivors),
                 silent=tuple(names[seat] for seat in names if seat not in record.survivors),
                 entries=session.length,

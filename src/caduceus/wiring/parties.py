@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from hashlib import sha256
 
 from caduceus.agents.seat import Secrets
 from caduceus.agents.steward import Steward
-from caduceus.crypto.agree import public_key
 from caduceus.crypto.entropy import KeyedEntropy
+from caduceus.crypto.mldsa import Identity
 from caduceus.crypto.sign import Signer
 from caduceus.data.card import describe
 from caduceus.data.policy import Terms
@@ -43,12 +44,12 @@ class Party:
     @property
     def secrets(self) -> Secrets:
         """What it signs, opens and masks with."""
-        return Secrets(Signer(self.ring.signer), self.ring.agreement, KeyedEntropy(self.ring.entropy))
+        return Secrets(Signer(self.ring.signer), self.ring.identity, KeyedEntropy(self.ring.entropy))
 
     @property
     def agreement_key(self) -> bytes:
-        """The public half of its agreement key."""
-        return public_key(self.ring.agreement)
+        """SHA-256 of the key that vouches for the keys that it makes for jobs."""
+        return sha256(Identity(self.ring.identity).public).digest()
 
 
 @dataclass(frozen=True, slots=True)

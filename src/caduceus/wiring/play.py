@@ -36,6 +36,7 @@ from caduceus.market.terms import terms_of
 from caduceus.ports import Anchor, JobEntry, Sent
 from caduceus.protocol.pointer import Pointer
 from caduceus.protocol.round_record import show
+from caduceus.wiring.hardware import cores, device
 from caduceus.wiring.order import Order, read_order, with_nonce
 from caduceus.wiring.parties import BUYER, COORDINATOR, TREASURY, Cast, Site, fund, gather, open_site
 from caduceus.wiring.remembered import Memory, Named, Remembered, Times, without_secrets
@@ -145,6 +146,8 @@ class _Stage:
             self.journals[COORDINATOR],
             SystemClock(),
             party.secrets.signer,
+            threads=cores(),
+            device=device(),
         )
 
     def buyer(self) -> Buyer:
@@ -220,7 +223,13 @@ class _Stage:
             on_fault=lambda who, what: self.watch.fault(names[who], what),
         ) as channel:
             state = coordinator.train(
-                job, self.spec, self.task, channel, on_round=self.watch.round, on_sent=self._note_sent
+                job,
+                self.spec,
+                self.task,
+                channel,
+                on_round=self.watch.round,
+                on_sent=self._note_sent,
+                on_vain=lambda problem: self.watch.fault(COORDINATOR, problem),
             )
             self.training = clock.monotonic() - began
             self.watch.begin("Settling", 0)
@@ -243,6 +252,7 @@ class _Stage:
                 spec=self.spec,
                 task=self.task,
                 site=self.ready[name],
+                threads=cores(),
             )
         return seated
 

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 
 from caduceus.data.card import MISSING_SHOWN, ROWS_SHOWN, ROWS_STEP
 from caduceus.errors import Misuse
-from caduceus.kinds import Visibility
 from caduceus.learn.program import Program
 from caduceus.learn.spec import CROSS, HOLDOUT, Averaging
-from caduceus.protocol.secagg_session import threshold_for
+from caduceus.protocol.secagg_plan import A_THIRD, default_assumptions, threshold_for
 from caduceus.wiring.recall import Recalled
 
 
@@ -35,15 +34,8 @@ def privacy_of(job: Recalled) -> tuple[str, ...]:
 
 
 def _privacy(job: Recalled) -> Iterator[str]:
-    sites = job.entry.sites
     yield "No record left its site: sites send vectors computed from records, masked before they leave."
-    if job.spec.visibility is Visibility.SUM:
-        yield (
-            "No party saw a single site's vector: the coordinator opened sums over all sites that took part "
-            "(Bonawitz et al. 2017), at least "
-            f"{threshold_for(sites)} of {sites}. This holds against a coordinator that lies, with at most a third of "
-            "the sites on its side; those could subtract their own part and see the sum over the others."
-        )
+    yield _who_sees(job)
     yield (
         "The sums are exact: no noise was added, so nothing is promised in the sense of differential privacy. Someone "
         "who knows every row but one could work out the last from them."
@@ -61,6 +53,19 @@ def _privacy(job: Recalled) -> Iterator[str]:
     yield (
         f"Cards give the number of rows to within {ROWS_STEP}, and only 'fewer than {ROWS_SHOWN}' below that; shares "
         f"of missing values are coarse, and given from {MISSING_SHOWN} rows on."
+    )
+
+
+def _who_sees(job: Recalled) -> str:
+    sites, cohort = job.entry.sites, job.spec.cohort
+    over = f"sums over groups of at least {cohort} sites, drawn anew for every sum" if cohort else "sums over all sites"
+    liars = "a third" if default_assumptions(sites).corrupt_permille == A_THIRD else "a tenth"
+    group = " of a group" if cohort else ""
+    return (
+        f"No party saw a single site's vector: the coordinator opened {over} that took part, at least "
+        f"{threshold_for(sites)} of {sites} (after Flamingo, Ma et al. 2023). This holds against a lying coordinator "
+        f"with at most {liars} of the sites on its side; those could subtract their own part and see the sum over the "
+        f"others{group}. What is sealed between sites stays sealed unless X25519 and ML-KEM-768 both break."
     )
 
 

@@ -14,7 +14,7 @@ from caduceus.edges.gateway import suite
 from caduceus.edges.gateway.abi import Event, Log, unhex
 from caduceus.edges.gateway.deployment import Deployment, check
 from caduceus.edges.gateway.node import Node
-from caduceus.errors import PeerFault, Unavailable
+from caduceus.errors import PeerFault, Refused, Unavailable
 from caduceus.kinds import Address, Digest, JobId, Role, Seat, Stage, Tokens
 from caduceus.market.ledger import Anchor, Claimed, DatasetEntry, Enrolment, JobEntry, Member, Omission
 
@@ -132,6 +132,16 @@ class GatewayChain:
             Enrolment(Seat(seat), Address(unhex(site)), Digest(dataset), Address(unhex(signer)), agreement_key)
             for _, seat, site, dataset, signer, agreement_key in self._job_events("SiteEnrolled", job)
         ]
+
+    def beacon(self, job: JobId) -> Digest:
+        """The hash of the block in which the enrolment closed."""
+        event = suite.JOB_EVENTS["JobStarted"]
+        logs = self._node.logs(self._at.jobs, [event], job, since=self._at.block)
+        if not logs:
+            raise Refused(f"job 0x{job.hex()} has not started; there is no block to draw from")
+        if event.read(logs[-1])[0] != job:
+            raise _forged(event, job)
+        return Digest(unhex(logs[-1]["blockHash"]))
 
     def anchors(self, job: JobId) -> Sequence[Anchor]:
         """The job's rounds, in their order."""

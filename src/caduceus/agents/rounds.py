@@ -1,0 +1,223 @@
+"""The coordinator's conversation with the sites of a job: set-ups, and the rounds that stand on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol, final
+
+import numpy as np
+
+from caduceus import canon
+from caduceus.agents.taken_in import TakenIn
+from caduceus.crypto.sign import Signer
+from caduceus.errors import Refused
+from caduceus.kinds import Address, JobId, Seat
+from caduceus.learn.state import State
+from caduceus.learn.task import Task
+from caduceus.ports import Channel, Clock, Journal, Store
+from caduceus.protocol.envelope import Signed, sign_record
+from caduceus.protocol.job_messages import Call, Prepare
+from caduceus.protocol.round import Done, finish
+from caduceus.protocol.secagg_exchange import Exchange
+from caduceus.protocol.secagg_messages import Endorse, Endorsed
+from caduceus.protocol.secagg_server import Server
+from caduceus.protocol.secagg_session import Session
+from caduceus.protocol.secagg_setup import Layout
+from caduceus.protocol.secagg_setup_record import Foundation, SetupRecord
+from caduceus.protocol.secagg_setup_server import SetupServer
+from caduceus.protocol.secagg_unmask import Device
+from caduceus.protocol.session_for import Grounds, rounds_at_once, session_for
+
+_INCOMPLETE = 4
+"""Rounds on a set-up that some enrolled sites missed, before they are asked again."""
+
+
+class Half(Protocol):
+    """The coordinator's half of a set-up or a round."""
+
+    @property
+    def ready(self) -> bool: ...
+
+    @property
+    def is_over(self) -> bool: ...
+
+    def receive(self, seat: int, data: bytes) -> list[bytes]: ...
+
+    def advance(self) -> Mapping[int, bytes]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What has become of the rounds so far.
+
+    number    of the coming round
+    sums      how many rounds came to a sum
+    failed    whether the last round did not
+    revealed  the groups over which sums were opened; empty where there is one sum
+    """
+
+    number: int
+    sums: int
+    failed: bool
+    revealed: tuple[frozenset[int], ...]
+
+    def after(self, exchange: Exchange, groups: tuple[tuple[int, ...], ...], *, failed: bool, cohort: int) -> Past:
+        """What has become of them after one more round.
+
+        groups  the ready sites by group
+        """
+        alive = frozenset(exchange.survivors)
+        # Also where the round failed: its openings may have been under way.
+        opened = tuple(frozenset(groups[at]) & alive for at in exchange.groups) if cohort else ()
+        return Past(self.number + 1, self.sums + (not failed), failed, self.revealed + opened)
+
+
+@final
+class Rounds:
+    """Runs set-ups and rounds of one job.
+
+    patience    seconds that a site may take to answer one message
+    most_rounds of the job, failed ones among them
+    threads     how many may work on the masks
+    device      hardware to take them off on instead
+    """
+
+    def __init__(
+        self,
+        grounds: Grounds,
+        task: Task,
+        channel: Channel,
+        *,
+        signer: Signer,
+        store: Store,
+        journal: Journal,
+        clock: Clock,
+        patience: float,
+        most_rounds: int,
+        threads: int = 1,
+        device: Device | None = None,
+    ) -> None:
+        self._grounds, self._task, self._channel = grounds, task, channel
+        self._signer, self._store, self._journal, self._clock = signer, store, journal, clock
+        self._patience, self._most, self._threads = patience, most_rounds, threads
+        self._device = device
+        self._sites: Mapping[int, Address] = {one.seat: one.site for one in grounds.enrolments}
+        self._seats = {site: seat for seat, site in self._sites.items()}
+        self._standing: Foundation | None = None
+
+    def run(self, past: Past, state: State) -> tuple[Done, Session, Past]:
+        """One round, with a set-up before it where one is due.
+
+        Raises Refused if a set-up fails: nothing was sent by anybody, and it may be tried again.
+        """
+        foundation = self._foundation(past)
+        session = session_for(past.number, ready=foundation.ready_id, task=self._task, state=state)
+        uploads = TakenIn(self._store, self._journal, self._grounds.job, session.digest)
+        server = Server(
+            session,
+            foundation,
+            self._signer,
+            revealed=past.revealed,
+            threads=self._threads,
+            device=self._device,
+            uploads=uploads,
+        )
+        # Where an earlier process took in an upload, it stands, whatever its site says now: the site holds a receipt.
+        known = {seat for seat, upload in uploads.earlier() if server.receive(seat, upload)}
+        call = Call(self._grounds.job, past.number, foundation.ready_id, canon.pack(state))
+        failure = ""
+        try:
+            self._converse(server, dict.fromkeys(foundation.ready.seats, self._say(call)), known)
+        except Refused as problem:
+            failure = str(problem)
+        done = finish(server, self._task, state, failure, uploads.digests)
+        exchange, cohort = server.exchange(), foundation.layout.setup.cohort
+        return done, session, past.after(exchange, server.by_group, failed=bool(done.record.failure), cohort=cohort)
+
+    def _foundation(self, past: Past) -> Foundation:
+        """The set-up for the coming round: the one at hand or in the journal if it will do, else a new one.
+
+        Written down before anybody uploads under it: a coordinator that starts again goes on with the same.
+        """
+        if self._standing is None:
+            kept = self._recall(past.number)
+            if kept is not None and self._will_do(kept, past):
+                self._remind(kept)
+                self._standing = kept
+        if self._standing is None or not self._will_do(self._standing, past):
+            self._standing = self._prepare(past)
+        return self._standing
+
+    def _remind(self, foundation: Foundation) -> None:
+        """Tell the outcome of a set-up again: an earlier process may have ended before every site had heard of it."""
+        ready = self._say(foundation.ready)
+        said = [canon.unpack(Endorse, canon.unpack(Signed, one).body) for one in foundation.record.endorses]
+        members = tuple(one.seat for one in said)
+        for at, seat in enumerate(foundation.ready.seats):
+            endorsed = Endorsed(ready, members, np.stack([one.tags[at] for one in said]))
+            self._channel.send(self._sites[seat], canon.pack(endorsed))
+
+    def _will_do(self, foundation: Foundation, past: Past) -> bool:
+        setup = foundation.layout.setup
+        used = past.number - setup.first
+        is_complete = len(foundation.ready.seats) == len(setup.parties)
+        return used < setup.rounds and (used == 0 or not (past.failed or (used >= _INCOMPLETE and not is_complete)))
+
+    def _prepare(self, past: Past) -> Foundation:
+        first, draw = past.number, past.sums
+        rounds = rounds_at_once(len(self._sites), max(1, self._most - first))
+        server = SetupServer(Layout(self._grounds.setup(first=first, rounds=rounds, draw=draw)), self._signer)
+        prepare = self._say(Prepare(self._grounds.job, first, rounds, draw))
+        self._converse(server, dict.fromkeys(self._sites, prepare))
+        foundation = server.foundation()
+        self._journal.put_once(_key(self._grounds.job, first), foundation.blob)
+        return foundation
+
+    def _recall(self, number: int) -> Foundation | None:
+        """The newest set-up in the journal that began with this round or an earlier one."""
+        keys = [key for key in self._journal.keys(_prefix(self._grounds.job)) if key <= _key(self._grounds.job, number)]
+        return self._read(self._journal.get(keys[-1]) or b"") if keys else None
+
+    def _read(self, kept: bytes) -> Foundation:
+        record = canon.unpack(SetupRecord, kept)
+        return Foundation(Layout(record.setup), record)
+
+    def _converse(self, server: Half, outgoing: Mapping[int, bytes], known: Iterable[int] = ()) -> None:
+        """Send, listen, advance, until the server is done; raises Refused if too few sites are left.
+
+        known  whose first answer the server has already: it comes again all the same, and is waited for, so that it
+               does not disturb what follows
+        """
+        waiting = set(known)
+        while not server.is_over:
+            for seat, body in outgoing.items():
+                self._channel.send(self._sites[Seat(seat)], body)
+            self._listen(server, waiting)
+            outgoing, waiting = server.advance(), set()
+        for seat, body in outgoing.items():
+            self._channel.send(self._sites[Seat(seat)], body)
+
+    def _listen(self, server: Half, waiting: set[int]) -> None:
+        """Take in answers until everyone has answered or the deadline of this exchange has passed."""
+        deadline = self._clock.monotonic() + self._patience
+        while (waiting or not server.ready) and (left := deadline - self._clock.monotonic()) > 0:
+            envelope = self._channel.receive(timeout=left)
+            if envelope is None:
+                return
+            seat = self._seats.get(envelope.sender)
+            if seat is not None:
+                waiting.discard(seat)
+                for reply in server.receive(seat, envelope.body):
+                    self._channel.send(envelope.sender, reply)
+
+    def _say(self, record: object) -> bytes:
+        return sign_record(self._signer, self._grounds.domain, record)
+
+
+def _prefix(job: JobId) -> str:
+    return f"{job.hex()}/setup/"
+
+
+def _key(job: JobId, first: int) -> str:
+    return f"{_prefix(job)}{first:05}"
