@@ -49,6 +49,7 @@ ENTRIES = (
     "site/round/upload",
     "coordinator/upload",
     "site/receipt",
+    "coordinator/list",
     "site/round/survivors",
     "coordinator/done",
 )

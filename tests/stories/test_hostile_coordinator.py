@@ -245,6 +245,10 @@ def _uploads_of(round_: int):
     return lambda server: isinstance(server, Server) and (server.phase, server.session.round) == (Phase.UPLOAD, round_)
 
 
+def _consents_of(round_: int):
+    return lambda server: isinstance(server, Server) and (server.phase, server.session.round) == (Phase.CONSENT, round_)
+
+
 def test_a_crash_in_a_round_that_not_everyone_plays_again_costs_nobody_anything(theatre):
     """All hold receipts for their uploads; then one is gone, and its upload is in the sum all the same."""
     _crash_when(theatre, _uploads_of(1), after=True)
@@ -255,6 +259,19 @@ def test_a_crash_in_a_round_that_not_everyone_plays_again_costs_nobody_anything(
     assert all(theatre.told.rounds[1].uploads)
     assert theatre.counted(3) == [True] * 5
     assert end.pulled["coordinator"] == (5_000, 10_000)
+    assert theatre.told.faults == []
+    theatre.assert_audit_passes()
+
+
+def test_a_crash_after_a_survivor_list_was_told_keeps_to_it_although_a_site_comes_back(theatre):
+    honest = wiring.Loopback
+    theatre.with_sites({3: silent_when(*ROUND, rounds=range(1, 2))})
+    _crash_when(theatre, _consents_of(1), after=True)
+    theatre.patch.setattr(wiring, "Loopback", honest)
+    end = theatre.play()
+    assert end.stage is Stage.COMPLETED
+    assert [record.failure for record in theatre.told.rounds] == [""] * 5
+    assert theatre.counted(3) == [True, False, True, True, True]
     assert theatre.told.faults == []
     theatre.assert_audit_passes()
 

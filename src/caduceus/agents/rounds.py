@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, final
 
@@ -21,7 +21,7 @@ from caduceus.protocol.job_messages import Call, Prepare
 from caduceus.protocol.round import Done, finish
 from caduceus.protocol.secagg_exchange import Exchange
 from caduceus.protocol.secagg_messages import Endorse, Endorsed
-from caduceus.protocol.secagg_server import Server
+from caduceus.protocol.secagg_server import Phase, Server
 from caduceus.protocol.secagg_session import Session
 from caduceus.protocol.secagg_setup import Layout
 from caduceus.protocol.secagg_setup_record import Foundation, SetupRecord
@@ -125,15 +125,24 @@ class Rounds:
         )
         # Where an earlier process took in an upload, it stands, whatever its site says now: the site holds a receipt.
         known = {seat for seat, upload in uploads.earlier() if server.receive(seat, upload)}
+        # And where it told a survivor list, there is no other: whoever was silent then is not called again.
+        list_told = self._journal.get(_list_key(self._grounds.job, session))
+        seats = foundation.ready.seats if list_told is None else canon.unpack(_Told, list_told).seats
         call = Call(self._grounds.job, past.number, foundation.ready_id, canon.pack(state))
         failure = ""
         try:
-            self._converse(server, dict.fromkeys(foundation.ready.seats, self._say(call)), known)
+            self._converse(server, dict.fromkeys(seats, self._say(call)), known, lambda: self._write_down(server))
         except Refused as problem:
             failure = str(problem)
         done = finish(server, self._task, state, failure, uploads.digests)
         exchange, cohort = server.exchange(), foundation.layout.setup.cohort
         return done, session, past.after(exchange, server.by_group, failed=bool(done.record.failure), cohort=cohort)
+
+    def _write_down(self, server: Server) -> None:
+        """Keep a survivor list before anybody hears of it."""
+        if server.phase is Phase.CONSENT:
+            key = _list_key(self._grounds.job, server.session)
+            self._journal.put_once(key, canon.pack(_Told(server.survivors)))
 
     def _foundation(self, past: Past) -> Foundation:
         """The set-up for the coming round: the one at hand or in the journal if it will do, else a new one.
@@ -183,11 +192,18 @@ class Rounds:
         record = canon.unpack(SetupRecord, kept)
         return Foundation(Layout(record.setup), record)
 
-    def _converse(self, server: Half, outgoing: Mapping[int, bytes], known: Iterable[int] = ()) -> None:
+    def _converse(
+        self,
+        server: Half,
+        outgoing: Mapping[int, bytes],
+        known: Iterable[int] = (),
+        on_advance: Callable[[], None] = lambda: None,
+    ) -> None:
         """Send, listen, advance, until the server is done; raises Refused if too few sites are left.
 
-        known  whose first answer the server has already: it comes again all the same, and is waited for, so that it
-               does not disturb what follows
+        known       whose first answer the server has already: it comes again all the same, and is waited for, so that
+                    it does not disturb what follows
+        on_advance  called when a phase has closed, before anybody hears of it
         """
         waiting = set(known)
         while not server.is_over:
@@ -195,6 +211,7 @@ class Rounds:
                 self._channel.send(self._sites[Seat(seat)], body)
             self._listen(server, waiting)
             outgoing, waiting = server.advance(), set()
+            on_advance()
         for seat, body in outgoing.items():
             self._channel.send(self._sites[Seat(seat)], body)
 
@@ -213,6 +230,17 @@ class Rounds:
 
     def _say(self, record: object) -> bytes:
         return sign_record(self._signer, self._grounds.domain, record)
+
+
+@canon.record("coordinator/list/1")
+class _Told:
+    """The survivor list of a round, as it was told."""
+
+    seats: tuple[int, ...]
+
+
+def _list_key(job: JobId, session: Session) -> str:
+    return f"{job.hex()}/list/{session.digest.hex()}"
 
 
 def _prefix(job: JobId) -> str:

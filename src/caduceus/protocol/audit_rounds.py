@@ -14,6 +14,7 @@ from caduceus.learn.state import State, difference
 from caduceus.market.ledger import Anchor
 from caduceus.protocol.encoding import decode
 from caduceus.protocol.round_record import Fetch, RoundRecord
+from caduceus.protocol.secagg_apart import are_apart
 from caduceus.protocol.secagg_exchange import Exchange
 from caduceus.protocol.secagg_replay import replay, upload_leaf
 from caduceus.protocol.secagg_setup import Layout
@@ -30,6 +31,7 @@ class Again:
 
     fetch        gives public blobs
     setups       set-ups by the digest of their record
+    revealed     groups over which sums were opened, where sums are over groups
     signatures   uploads that their sites signed
     exact        models that came out bit for bit
     near         models that came out to within 1e-9
@@ -45,6 +47,7 @@ class Again:
     state: State
     setups: dict[Digest, Foundation] = field(default_factory=dict)
     exchanges: list[Exchange] = field(default_factory=list)
+    revealed: list[frozenset[int]] = field(default_factory=list)
     signatures: int = 0
     exact: int = 0
     near: int = 0
@@ -100,7 +103,18 @@ class Again:
         groups = layout.groups_in(record.round)
         if not record.failure and record.survivors != _summed(exchange, groups):
             raise Refused(f"round {record.round}: its record and its exchange name different survivors")
+        self._keep_apart(record, exchange, groups, layout.setup.cohort)
         return exchange
+
+    def _keep_apart(
+        self, record: RoundRecord, exchange: Exchange, groups: tuple[tuple[int, ...], ...], cohort: int
+    ) -> None:
+        """Hold the groups that were opened, or were about to be, to those of all rounds before."""
+        alive = frozenset(exchange.survivors)
+        opened = [frozenset(groups[at]) & alive for at in exchange.groups if at < len(groups)] if cohort else []
+        if not all(are_apart(self.revealed, one, cohort) for one in opened):
+            raise Refused(f"round {record.round}: a sum differs from an earlier one by fewer than {cohort} sites")
+        self.revealed += opened
 
     def _sum(self, record: RoundRecord, exchange: Exchange, found: list[Digest]) -> None:
         try:

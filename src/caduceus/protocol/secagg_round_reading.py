@@ -96,18 +96,23 @@ class RoundReader:
         Raises PeerFault if it is malformed, not the member's own, opens what is not due, or another share than the
         one that the member was given.
         """
+        said, who = self.opening_in_form(data, seat, due), name_of(seat)
+        opened, size, place = said.shares.tobytes(), shamir.SHARE_BYTES, foundation.holder_place(seat)
+        for at, owner in enumerate(said.owners):
+            kind = 0 if owner in survivors else 1
+            given = share_digest(owner, seat, KINDS[kind], opened[at * size : (at + 1) * size])
+            if given != foundation.dealt[owner].digests[place, self.round, kind].tobytes():
+                raise PeerFault(who, f"opened a share of seat {owner} that is not the one it was given", evidence=data)
+        return said
+
+    def opening_in_form(self, data: bytes, seat: int, due: Sequence[int]) -> Opening:
+        """A member's opening, its shares not held to anything; raises PeerFault as `opening` does otherwise."""
         said, who = self._statement(Opening, data, seat), name_of(seat)
         owners = said.owners
         if said.shares.shape != (len(owners), shamir.LIMBS) or said.shares.dtype.str != "<u4":
             raise PeerFault(who, f"opened shares of shape {said.shares.shape} for {len(owners)} owners", evidence=data)
         if not ascending(owners) or not set(owners) <= set(due):
             raise PeerFault(who, "opened shares of sites that are not due, or one twice", evidence=data)
-        opened, size, place = said.shares.tobytes(), shamir.SHARE_BYTES, foundation.holder_place(seat)
-        for at, owner in enumerate(owners):
-            kind = 0 if owner in survivors else 1
-            given = share_digest(owner, seat, KINDS[kind], opened[at * size : (at + 1) * size])
-            if given != foundation.dealt[owner].digests[place, self.round, kind].tobytes():
-                raise PeerFault(who, f"opened a share of seat {owner} that is not the one it was given", evidence=data)
         return said
 
     def _statement(self, kind: type[T], data: bytes, seat: int) -> T:
