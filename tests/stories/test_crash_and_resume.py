@@ -48,8 +48,8 @@ ENTRIES = (
     "site/round/session",
     "site/round/upload",
     "coordinator/upload",
-    "site/receipt",
     "coordinator/list",
+    "site/receipt",
     "site/round/survivors",
     "coordinator/done",
 )
