@@ -266,7 +266,7 @@ def play(
 def rows(question: Mapping[str, Any]) -> Callable[[int], npt.NDArray[np.float32]]:
     """Every site's vector."""
     if "vectors" in question:
-        table = np.load(question["vectors"], mmap_mode="r")
+        table = np.load(question["vectors"])
         return lambda seat: np.asarray(table[seat])
     generator = np.random.default_rng(0)
     row = generator.uniform(-question["clip"], question["clip"], question["length"]).astype(np.float32)

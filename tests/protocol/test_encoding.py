@@ -66,3 +66,27 @@ def test_only_residues_are_decoded():
         decode(np.zeros(2), scale=4)
     with pytest.raises(Misuse, match="decode"):
         decode(np.zeros(2, "<u8"), scale=0)
+
+
+@given(
+    st.lists(st.floats(-1e3, 1e3, width=32), min_size=1, max_size=40),
+    st.sampled_from([1, 2, 1 << 10, 1 << 20, 3, 1000]),
+    st.sampled_from([32, 64]),
+)
+def test_float32_is_encoded_as_the_same_numbers_in_float64(values, scale, bits):
+    update = np.array(values, np.float32)
+    try:
+        expected = encode(update.astype(np.float64), scale=scale, bits=bits, parties=2)
+    except Misuse as problem:
+        with pytest.raises(Misuse, match=str(problem)[:20]):
+            encode(update, scale=scale, bits=bits, parties=2)
+    else:
+        assert encode(update, scale=scale, bits=bits, parties=2).tolist() == expected.tolist()
+
+
+def test_tiny_and_huge_float32_are_encoded_or_refused_as_in_float64():
+    tiny = np.array([1e-45, -1e-45, 1e-38, 0.0], np.float32)
+    assert encode(tiny, scale=1 << 20, bits=32, parties=3).tolist() == [0, 0, 0, 0]
+    for huge in (3e38, -3e38, np.inf, np.nan):
+        with pytest.raises(Misuse):
+            encode(np.array([huge], np.float32), scale=1 << 40, bits=64, parties=3)

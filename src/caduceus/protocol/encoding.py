@@ -55,11 +55,14 @@ def encode_into(residues: Residues, update: Floats | Singles, *, scale: int, par
     bits = 8 * residues.itemsize
     signed = residues.view(f"<i{residues.itemsize}")
     most = min(_EXACT, ((1 << bits) - 1) // (2 * parties))  # (1) 2 * |sum| <= 2 * parties * most < 2**bits; (2)
-    steps = np.empty(min(_PIECE, max(len(update), 1)))
+    # In float32 a product with a power of two is exact, and whatever is too large to have halves is whole.
+    is_exact = update.dtype == np.float32 and scale & (scale - 1) == 0 and scale < 1 << 64
+    kind = np.float32 if is_exact else np.float64
+    steps = np.empty(min(_PIECE, max(len(update), 1)), kind)
     for start in range(0, len(update), _PIECE):
         piece = steps[: min(_PIECE, len(update) - start)]
         with np.errstate(over="ignore", invalid="ignore"):  # whatever is not finite is found below
-            np.multiply(update[start : start + _PIECE], float(scale), out=piece, dtype=np.float64)
+            np.multiply(update[start : start + _PIECE], kind(scale), out=piece, dtype=kind)
         np.rint(piece, out=piece)
         low, high = float(piece.min()), float(piece.max())
         if not -most <= low <= high <= most:  # false for NaN as well

@@ -153,8 +153,10 @@ SECOND = "sent two different messages where one was due"
 
 def kind_said(data: bytes) -> str | None:
     """What a message says it is."""
+    if uploads.is_framed(data):  # told by its head: an upload is long, and looked at once
+        return uploads.kind_of(data)
     bare = canon.peek_tag(data)
-    return bare if bare in BARE else kind_of(data) or uploads.kind_of(data)
+    return bare if bare in BARE else kind_of(data)
 
 
 @final

@@ -87,6 +87,11 @@ def envelope(message: bytes, *, who: str) -> Signed:
     return open_envelope(head, who=who)
 
 
+def is_framed(message: bytes) -> bool:
+    """Whether a message begins as uploads do, with a short length; no record does."""
+    return message[:2] == b"\0\0"
+
+
 def kind_of(message: bytes) -> str | None:
     """The tag of the record at the head of a message, unchecked; None if there is none. For routing only."""
     try:
