@@ -20,18 +20,15 @@ from scipy import stats
 
 from caduceus import canon
 from caduceus.errors import Misuse, Refused
+from caduceus.protocol.secagg_draw import Graph, draw_committee, draw_graph, draw_groups
 from caduceus.protocol.secagg_plan import (
     A_THIRD,
     FEW,
     Assumptions,
     Family,
-    Graph,
     Plan,
     binomial_tail,
     default_assumptions,
-    draw_committee,
-    draw_graph,
-    draw_groups,
     hypergeometric_tail,
     plan,
     reached,

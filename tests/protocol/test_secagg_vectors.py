@@ -20,6 +20,7 @@ from caduceus.crypto.sign import Signer
 from caduceus.errors import Misuse, PeerFault, Refused
 from caduceus.protocol import (
     envelope,
+    secagg_draw,
     secagg_exchange,
     secagg_intake,
     secagg_messages,
@@ -122,14 +123,14 @@ def test_what_cannot_be_borne_has_no_plan(case):
 
 @pytest.mark.parametrize("case", of("draws", "committees"))
 def test_a_beacon_gives_its_committee(case):
-    found = secagg_plan.draw_committee(bytes.fromhex(case["beacon"]), case["seats"], case["size"])
+    found = secagg_draw.draw_committee(bytes.fromhex(case["beacon"]), case["seats"], case["size"])
     assert list(found) == case["committee"]
 
 
 def graph_of(case):
     sites = len(case["seats"])
     sizes = Plan(sites, case["degree"], sites, secagg_plan.threshold_for(sites), Family(case["family"]))
-    return secagg_plan.draw_graph(bytes.fromhex(case["beacon"]), case["seats"], sizes)
+    return secagg_draw.draw_graph(bytes.fromhex(case["beacon"]), case["seats"], sizes)
 
 
 @pytest.mark.parametrize("case", of("draws", "graphs"))
@@ -146,7 +147,7 @@ def test_a_beacon_gives_its_graph(case):
 @pytest.mark.parametrize("case", of("draws", "groups"))
 def test_a_beacon_gives_its_groups(case):
     beacon = bytes.fromhex(case["beacon"])
-    found = secagg_plan.draw_groups(beacon, case["number"], case["seats"], case["size"])
+    found = secagg_draw.draw_groups(beacon, case["number"], case["seats"], case["size"])
     assert [list(group) for group in found] == case["groups"]
 
 

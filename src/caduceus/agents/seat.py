@@ -9,32 +9,27 @@ sum that would tell two lists apart never exists.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TypeVar, final
 
 from caduceus import canon
 from caduceus.agents.payment import settlement_of
+from caduceus.agents.standing import SETUP_KINDS, Secrets, Standing
 from caduceus.crypto import sign
-from caduceus.crypto.entropy import Entropy
-from caduceus.crypto.mldsa import Identity
-from caduceus.crypto.sign import Signer
 from caduceus.errors import PeerFault, Refused
-from caduceus.kinds import Digest, JobId, Seat, Stage
+from caduceus.kinds import JobId, Seat, Stage
 from caduceus.learn.rows import SiteData
 from caduceus.learn.state import State
 from caduceus.learn.task import Task
 from caduceus.market.specification import JobSpec
 from caduceus.ports import Chain, Journal, Store
 from caduceus.protocol.encoding import encode_into
-from caduceus.protocol.envelope import Signed, kind_of, read_signed, sign_record
+from caduceus.protocol.envelope import kind_of, read_signed, sign_record
 from caduceus.protocol.job_messages import Accord, Call, Offer, Prepare
 from caduceus.protocol.round_record import RoundRecord
 from caduceus.protocol.secagg_client import Client, Revealed
 from caduceus.protocol.secagg_ground import Ground
-from caduceus.protocol.secagg_messages import Endorsed, Inbox, Ready, Receipt, RosterFor
+from caduceus.protocol.secagg_messages import Receipt
 from caduceus.protocol.secagg_session import Session
-from caduceus.protocol.secagg_setup import Layout
-from caduceus.protocol.secagg_setup_site import SetupSite, SetupStep
 from caduceus.protocol.session_for import Grounds, session_for
 
 M = TypeVar("M", Prepare, Call, Offer)
@@ -42,8 +37,6 @@ M = TypeVar("M", Prepare, Call, Offer)
 COORDINATOR = "the coordinator"
 _DIGEST_BYTES = 32
 _PREPARE, _CALL, _OFFER = canon.tag_of(Prepare), canon.tag_of(Call), canon.tag_of(Offer)
-_ROSTER, _INBOX, _READY, _ENDORSED = (canon.tag_of(kind) for kind in (RosterFor, Inbox, Ready, Endorsed))
-_SETUP_KINDS = frozenset((_ROSTER, _INBOX, _READY, _ENDORSED))
 
 
 def receipts(journal: Journal, job: JobId) -> tuple[tuple[int, Receipt], ...]:
@@ -59,52 +52,8 @@ def _summed(agreed: bytes) -> tuple[int, ...]:
     return tuple(sorted(seat for group in canon.unpack(Revealed, agreed).groups for seat in group))
 
 
-def _roster_in(message: bytes) -> Digest:
-    """The digest of the roster in a message that a site has answered."""
-    return canon.digest_bytes(canon.unpack(Signed, canon.unpack(RosterFor, message).roster).body)
-
-
 def _receipt(job: JobId, round: int) -> str:
     return f"{job.hex()}/receipt/{round:05}"
-
-
-@canon.record("seat/confirmed/1")
-class _Confirmed:
-    """What a site keeps of a set-up that it confirmed: with the outcome it stands on it, also after a restart.
-
-    Messages as received, sealed or public.
-    """
-
-    call: Prepare
-    roster: bytes
-    inbox: bytes
-
-
-@dataclass(slots=True)
-class _Preparing:
-    """A set-up under way.
-
-    roster  the coordinator's message with it, as received
-    """
-
-    call: Prepare
-    site: SetupSite
-    roster: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class Secrets:
-    """What a site signs, vouches and masks with; never printed.
-
-    identity  seed of its ML-DSA-65 key, 32 bytes
-    """
-
-    signer: Signer
-    identity: bytes
-    entropy: Entropy
-
-    def __repr__(self) -> str:
-        return f"Secrets({self.signer!r})"
 
 
 @final
@@ -142,7 +91,7 @@ class SeatedSite:
         self._chain, self._store, self._journal = chain, store, journal
         self._secrets, self._spec, self._task, self._site = secrets, spec, task, site
         self._enrolments = tuple(chain.enrolments(job))
-        self._grounds = Grounds(
+        grounds = Grounds(
             job=job,
             domain=chain.domain,
             beacon=chain.beacon(job),
@@ -150,10 +99,8 @@ class SeatedSite:
             enrolments=self._enrolments,
             spec=spec,
         )
-        self._identity = Identity(secrets.identity)
+        self._standing = Standing(grounds, seat, journal=journal, secrets=secrets)
         self._threads = threads
-        self._preparing: _Preparing | None = None
-        self._ground: Ground | None = None
         self._client: Client | None = None
 
     def react(self, body: bytes) -> Sequence[bytes]:
@@ -162,97 +109,22 @@ class SeatedSite:
         Raises PeerFault if the coordinator broke the protocol, Refused if the site may not answer.
         """
         kind = canon.peek_tag(body)
-        kind = kind if kind in _SETUP_KINDS else kind_of(body)
+        kind = kind if kind in SETUP_KINDS else kind_of(body)
         if kind == _PREPARE:
-            return [self._answer_prepare(self._read(Prepare, body))]
+            return [self._standing.prepare(self._read(Prepare, body))]
         if kind == _CALL:
             return [self._answer_call(self._read(Call, body))]
         if kind == _OFFER:
             self._read(Offer, body)
             return [self._sign_settlement()]
-        if kind in _SETUP_KINDS:
-            return self._go_on_preparing(kind, body)
+        if kind in SETUP_KINDS:
+            return self._standing.react(kind, body)
         if self._client is None:
             raise PeerFault(COORDINATOR, "went on with a round that it never called this site to", evidence=body)
         replies = self._client.react(body)
         if self._client.receipt is not None:
             self._keep_receipt(self._client)
         return replies
-
-    # ------------------------------------------------------------ set-ups
-
-    def _answer_prepare(self, call: Prepare) -> bytes:
-        place = self._new_setup(call)
-        self._preparing = _Preparing(call, place)
-        return place.advertise()
-
-    def _new_setup(self, call: Prepare) -> SetupSite:
-        return SetupSite(
-            Layout(self._grounds.setup(first=call.first, rounds=call.rounds, draw=call.draw)),
-            self._seat,
-            signer=self._secrets.signer,
-            identity=self._identity,
-            entropy=self._secrets.entropy,
-            remember=self._keep,
-        )
-
-    def _go_on_preparing(self, kind: str | None, body: bytes) -> Sequence[bytes]:
-        place = self._preparing
-        if kind == _ENDORSED and (place is None or place.site.step is SetupStep.READY):
-            return self._hear_again(body)
-        if place is None:
-            raise PeerFault(COORDINATOR, "went on with a set-up that it never called this site to", evidence=body)
-        replies = place.site.react(body)
-        if kind == _ROSTER:
-            place.roster = body
-        elif kind == _INBOX:
-            confirmed = _Confirmed(place.call, place.roster, body)
-            self._keep(f"confirmed/{_roster_in(place.roster).hex()}", canon.pack(confirmed))
-        elif kind == _ENDORSED and place.site.ground is not None:
-            self._ground = place.site.ground
-            self._keep(f"standing/{self._ground.ready.hex()}", body)
-        return replies
-
-    def _hear_again(self, endorsed: bytes) -> Sequence[bytes]:
-        """The outcome of a set-up whose end this process did not see: it or the coordinator has started again."""
-        key = f"standing/{canon.digest(self._outcome(endorsed)).hex()}"
-        if self._journal.get(self._key(key)) is None:
-            self._ground = self._restore(endorsed)
-            self._keep(key, endorsed)
-        return []
-
-    def _outcome(self, endorsed: bytes) -> Ready:
-        """The outcome of a set-up, as the coordinator signed it."""
-        try:
-            said = canon.unpack(Endorsed, endorsed)
-        except Refused as problem:
-            raise PeerFault(COORDINATOR, f"sent something unreadable: {problem}", evidence=endorsed) from None
-        signer, domain = self._entry.coordinator_signer, self._chain.domain
-        return read_signed(Ready, said.ready, signer=signer, domain=domain, who=COORDINATOR)
-
-    def _stand_on(self, ready: Digest) -> Ground:
-        """What this site has of a set-up, from memory or, after a restart, from its journal.
-
-        Raises Refused if it has nothing: it took no part, or lost its journal.
-        """
-        if self._ground is None or self._ground.ready != ready:
-            endorsed = self._journal.get(self._key(f"standing/{ready.hex()}"))
-            if endorsed is None:
-                raise Refused("called to a round of a set-up in which this site has no part; it waits for the next one")
-            self._ground = self._restore(endorsed)
-        return self._ground
-
-    def _restore(self, endorsed: bytes) -> Ground:
-        kept = self._journal.get(self._key(f"confirmed/{self._outcome(endorsed).roster.hex()}"))
-        if kept is None:
-            raise Refused("told the outcome of a set-up that this site did not confirm; it waits for the next one")
-        confirmed = canon.unpack(_Confirmed, kept)
-        place = self._new_setup(confirmed.call)
-        return place.restore(confirmed.roster, confirmed.inbox, endorsed)
-
-    def _keep(self, what: str, value: bytes) -> None:
-        """Write down what is made durable by the upload that follows."""
-        self._journal.put_all({self._key(what): value}, at_once=False)
 
     # ------------------------------------------------------------ rounds
 
@@ -262,7 +134,7 @@ class SeatedSite:
         if self._task.finished(state):
             raise PeerFault(COORDINATOR, "called to a round of a job that is done")
         session = session_for(call.round, ready=call.ready, task=self._task, state=state)
-        ground = self._stand_on(call.ready)
+        ground = self._standing.on(call.ready)
         self._hold_to_draw(session, ground)
         client = Client(
             session,

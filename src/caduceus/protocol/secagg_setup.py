@@ -12,17 +12,8 @@ from caduceus.crypto import keystream, mldsa, xwing
 from caduceus.errors import Misuse, Refused
 from caduceus.kinds import Address, Digest, JobId
 from caduceus.protocol.secagg_apart import are_apart
-from caduceus.protocol.secagg_plan import (
-    BEACON_BYTES,
-    FEWEST_SITES,
-    Family,
-    Graph,
-    Plan,
-    draw_committee,
-    draw_graph,
-    draw_groups,
-    threshold_for,
-)
+from caduceus.protocol.secagg_draw import BEACON_BYTES, Graph, draw_committee, draw_graph, draw_groups
+from caduceus.protocol.secagg_plan import FEWEST_SITES, Family, Plan, threshold_for
 
 SUITE = f"flamingo23-shared/{xwing.SUITE}/{mldsa.SCHEME}/shamir-gf31"
 """The constructions of this version; the name is in every set-up, so another version never mixes with it."""

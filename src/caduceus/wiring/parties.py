@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from hashlib import sha256
 
-from caduceus.agents.seat import Secrets
+from caduceus.agents.standing import Secrets
 from caduceus.agents.steward import Steward
 from caduceus.crypto.entropy import KeyedEntropy
 from caduceus.crypto.mldsa import Identity
