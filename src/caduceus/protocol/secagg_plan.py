@@ -1,11 +1,11 @@
 """How many neighbours, how large a committee, which threshold: the sizes that keep secrets, and how well.
 
 Sites mask pairwise along a graph, and a committee holds shares of everybody's secrets of a round, after Bell et al.
-(CCS 2020) and Ma et al. (Flamingo, IEEE S&P 2023). Both are drawn (`secagg_draw`) from a beacon that nobody could foresee while
-sites enrolled, so whoever sides with the coordinator did not choose its place. What is promised is a probability
-over that draw: the committee and the graph fail with at most 2**-security_bits each, once for all rounds that use
-them. Only a ring's chance is for one round, since the silent sites of each are another test of it. It counts on no
-more silent sites than assumed: whoever consents to a list must refuse one that leaves out more.
+(CCS 2020) and Ma et al. (Flamingo, IEEE S&P 2023). Both are drawn (`secagg_draw`) from a beacon that nobody could
+foresee while sites enrolled, so whoever sides with the coordinator did not choose its place. What is promised is a
+probability over that draw: the committee and the graph fail with at most 2**-security_bits each, once for all rounds
+that use them. Only a ring's chance is for one round, since the silent sites of each are another test of it. It counts
+on no more silent sites than assumed: whoever consents to a list must refuse one that leaves out more.
 
 Few sites need no savings: up to `FEW` everybody masks with everybody and sits in the committee, and nothing of
 privacy is left to chance.
