@@ -179,6 +179,8 @@ def converse(
             if seat in first:
                 told = clock.run(COORDINATOR, lambda seat=seat, outgoing=outgoing: outgoing[seat])
                 hear(seat, clock.run(seat, lambda seat=seat, told=told: sites[seat].react(told)))
+                if clock.shared and isinstance(server, SetupServer):
+                    sites[seat].forget()
 
 
 def prepare(setup: Setup, cast: Cast, clock: Clock) -> tuple[Any, dict[int, Any]]:

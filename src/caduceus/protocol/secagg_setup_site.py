@@ -153,6 +153,10 @@ class SetupSite:
                 raise
         return self._answers[name]
 
+    def forget(self) -> None:
+        """Let go of the answers that are kept for messages that come again: where thousands of sites share a memory."""
+        self._answers = {name: list[bytes]() for name in self._answers}
+
     def restore(self, roster: bytes, inbox: bytes, endorsed: bytes) -> Ground:
         """Be ready again after a restart, from the messages that made the site ready; says nothing.
 
