@@ -1,8 +1,7 @@
 """Sealing a message from one site to another with a key that seals nothing else.
 
-ChaCha20-Poly1305 (RFC 8439). The nonce is fixed: sound because the key is derived for one sender, one
-recipient and one roster, the roster holds a key that the sender made for this round alone, and what the sender
-seals for a roster is a function of the roster and of that key's origin. The same key never meets two messages.
+ChaCha20-Poly1305 (RFC 8439). The nonce is fixed: sound because every message has a key of its own, from an
+encapsulation that is made for it with fresh randomness. The same key never meets two messages.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ class Member:
     signer: Address
     """Address of the key that signs protocol messages; apart from the account that holds money."""
     agreement_key: bytes
-    """X25519 public key, 32 bytes, to which shares are sealed."""
+    """SHA-256 of the ML-DSA-65 key that vouches for the keys that others seal secrets to, 32 bytes."""
 
 
 @dataclass(frozen=True, slots=True)

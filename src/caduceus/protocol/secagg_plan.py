@@ -30,8 +30,8 @@ FEWEST_SITES = 3
 """With two sites each learns the other's vector from the sum; with one, everybody does."""
 
 FEW = 128
-"""Up to here everybody does everything: 127 agreements of 40 microseconds and masks of 28 (8,000 words, one core) cost
-a site under 10 ms a round. A sparser graph would save half of that, and would not bear a third of liars."""
+"""Up to here everybody does everything: a site makes keys with 127 others in a fifth of a second per job, and 127 masks
+of 8,000 words in 4 ms per round (one core). A sparser graph would save half of that, and not bear a third of liars."""
 
 A_THIRD = 333
 """Permille cannot say a third; this many mean floor(sites / 3), the most that any threshold bears."""
