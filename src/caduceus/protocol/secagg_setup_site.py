@@ -117,6 +117,7 @@ class SetupSite:
         self._roster = Digest(b"")
         self._context = b""
         self._adverts: dict[int, Advertise] = {}
+        self._verifiers: dict[int, bytes] = {}
         self._secrets: Bytes = np.empty((0, 0, 0), np.uint8)
         self._pair_root = b""
         self._shares: Bytes = np.empty((0, 0), np.uint8)
@@ -202,7 +203,9 @@ class SetupSite:
             case RosterFor():
                 self._take_roster(message)
                 self.step = SetupStep.DEALT
-                return [self._deal()]
+                dealt = self._deal()
+                self._adverts = {}
+                return [dealt]
             case Inbox():
                 self._take_inbox(message)
                 self.step = SetupStep.CONFIRMED
@@ -214,7 +217,7 @@ class SetupSite:
             case Endorsed():
                 self.ground = self._take_endorsed(message)
                 self.step = SetupStep.READY
-                self._adverts, self._contents = {}, {}
+                self._verifiers, self._contents = {}, {}
                 return []
 
     # ------------------------------------------------------------ the roster, and what is dealt
@@ -229,6 +232,7 @@ class SetupSite:
         self._adverts = self._reader.advertised(roster, wanted, message.advertisements)
         if self._adverts[self._seat].kem_key != self._opener.public:
             raise Refused("the roster holds another key of this site: it has lost the root that made it")
+        self._verifiers = {seat: self._adverts[seat].verifier for seat in self._present.dealers(self._seat)}
         self._roster = canon.digest(roster)
         self._context = seeds.context_of(self._layout.id, self._roster)
         self._secrets = seeds.own_secrets(self._entropy, self._context, self._layout.setup.rounds)
@@ -302,9 +306,7 @@ class SetupSite:
         dealer, rounds = delivery.dealer, self._layout.setup.rounds
         is_member = self._layout.is_member(self._seat)
         with passed_on():
-            header = self._reader.header(
-                delivery.header, dealer, roster=self._roster, verifier=self._adverts[dealer].verifier
-            )
+            header = self._reader.header(delivery.header, dealer, roster=self._roster, verifier=self._verifiers[dealer])
         receivers = self._present.receivers(dealer)
         flat, digests = delivery.siblings.tobytes(), delivery.digests.tobytes()
         sound = (
