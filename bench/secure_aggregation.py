@@ -162,7 +162,7 @@ def planned(sites: Sequence[int]) -> list[Answer]:
 
 
 def large(folder: Path) -> list[Answer]:
-    """A thousand and ten thousand sites, within two cores and 2 GiB."""
+    """A thousand and ten thousand sites."""
     found = []
     for size in LARGE:
         spill = folder / "uploads"
@@ -227,7 +227,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="three sizes only")
     parser.add_argument(
-        "--large", action="store_true", help="also 1,000 and 10,000 sites: half an hour, 2 GiB, 4 GB of disk"
+        "--large", action="store_true", help="also 1,000 and 10,000 sites: an hour, over 3 GB, 4 GB of disk"
     )
     parser.add_argument("--repeat", type=int, default=1, metavar="N", help="runs of either arm per row (default: 1)")
     asked = parser.parse_args(arguments)
