@@ -158,14 +158,14 @@ class Coordinator:
             kept = canon.unpack(_Kept, self.journal.get(_key(entry.id, number)) or b"")
             record = canon.unpack(RoundRecord, self.store.get(kept.record))
             exchange = canon.unpack(Exchange, self.store.get(record.exchange))
-            groups = self._groups(record, exchange) if spec.cohort else ()
+            groups = self._groups(record) if spec.cohort else ()
             past = past.after(exchange, groups, failed=bool(record.failure), cohort=spec.cohort)
             state = canon.unpack(State, self.store.get(record.after))
             anchors.append(Anchor(number, kept.root, record.after, kept.record))
             on_round(record, state, exchange.session)
         return _Resumed(state, past, anchors)
 
-    def _groups(self, record: RoundRecord, exchange: Exchange) -> tuple[tuple[int, ...], ...]:
+    def _groups(self, record: RoundRecord) -> tuple[tuple[int, ...], ...]:
         """The sites of a round by group."""
         setup = canon.unpack(SetupRecord, self.store.get(record.setup))
         return Layout(setup.setup).groups_in(record.round)

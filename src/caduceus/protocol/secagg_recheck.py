@@ -73,6 +73,7 @@ def recheck_setup(foundation: Foundation) -> tuple[Rechecked, ...]:
     }
 
     def read(fault: Fault) -> object:
+        """The evidence, read as the coordinator did."""
         seat, data = fault.seat, fault.evidence
         if fault.due == _ADVERTISE:
             return reader.advertisement(data, seat)
@@ -104,14 +105,14 @@ def recheck_round(exchange: Exchange, foundation: Foundation) -> tuple[Rechecked
         with passed_on():
             reader.survivors(exchange.survivors, exchange.groups)
     alive, due = frozenset(exchange.survivors), reader.due(exchange.groups)
-    opened = [[seat for seat in reader.groups[at] if seat in alive] for at in exchange.groups]
-    agreed = survivors_digest(exchange.survivors, opened)
+    agreed = survivors_digest(exchange.survivors, reader.alive_in(exchange.survivors, exchange.groups))
     taken = {
         _CONSENT: {peek_seat(Consent, data): data for data in exchange.consents},
         _OPENING: {peek_seat(Opening, data): data for data in exchange.openings},
     }
 
     def read(fault: Fault) -> object:
+        """The evidence, read as the coordinator did."""
         seat, data = fault.seat, fault.evidence
         if fault.due == _CONSENT and seat in foundation.present.member_place:
             return reader.consent(data, seat, agreed)
@@ -215,12 +216,10 @@ def _from_tables(fault: Fault, foundation: Foundation) -> bool:
     """Whether the record itself shows the fault: a site that disagrees with more neighbours than there can be liars, or
     whose parcels more members missed than that."""
     plan = foundation.layout.setup.plan
-    if fault.seat in foundation.present:
+    if fault.seat in foundation.present or fault.due != _CONFIRM:
         return False
-    if fault.due == canon.tag_of(Confirm):
-        missing = sum(fault.seat in one for one in foundation.missing.values())
-        return missing > plan.committee // 3 or _quarrels(fault, foundation) > plan.sites // 3
-    return False
+    missing = sum(fault.seat in one for one in foundation.missing.values())
+    return missing > plan.committee // 3 or _quarrels(fault, foundation) > plan.sites // 3
 
 
 def _quarrels(fault: Fault, foundation: Foundation) -> int:

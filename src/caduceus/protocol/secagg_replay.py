@@ -12,12 +12,10 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from caduceus import canon
-from caduceus.crypto import merkle
 from caduceus.errors import PeerFault, Refused
 from caduceus.kinds import Digest, Residues
 from caduceus.protocol.secagg_exchange import Exchange
-from caduceus.protocol.secagg_messages import Consent, Opening, survivors_digest, upload_leaf_data
+from caduceus.protocol.secagg_messages import Consent, Opening, survivors_digest
 from caduceus.protocol.secagg_reading import COORDINATOR, passed_on, peek_seat
 from caduceus.protocol.secagg_round_reading import RoundReader
 from caduceus.protocol.secagg_setup_record import Foundation
@@ -91,9 +89,7 @@ def _reader(exchange: Exchange, foundation: Foundation) -> RoundReader:
 
 def _leaf(reader: RoundReader, seat: int, data: bytes) -> tuple[Digest, Residues]:
     received = reader.upload(data, seat)
-    body, setup = canon.digest_bytes(received.signed.body), reader.setup
-    leaf = upload_leaf_data(setup.job, reader.session.round, seat, body, received.signed.signature)
-    return merkle.leaf(leaf), received.vector
+    return reader.leaf(received), received.vector
 
 
 def _check_consents(exchange: Exchange, reader: RoundReader, agreed: Digest) -> None:
@@ -114,12 +110,13 @@ def _read_openings(
     exchange: Exchange, foundation: Foundation, reader: RoundReader, alive: frozenset[int]
 ) -> dict[int, Opening]:
     openings: dict[int, Opening] = {}
+    due = reader.due(exchange.groups)
     for data in exchange.openings:
         seat = peek_seat(Opening, data)
         if seat not in alive or seat not in reader.present.member_place or seat in openings:
             raise PeerFault(COORDINATOR, "recorded an opening of a site that is no surviving member, or one twice")
         with passed_on():
-            openings[seat] = reader.opening(data, seat, foundation, reader.due(exchange.groups), alive)
+            openings[seat] = reader.opening(data, seat, foundation, due, alive)
     return openings
 
 

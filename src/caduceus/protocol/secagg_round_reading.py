@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeVar, final
 
-from caduceus.crypto import shamir
+from caduceus import canon
+from caduceus.crypto import merkle, shamir
 from caduceus.errors import PeerFault
 from caduceus.kinds import Digest
 from caduceus.protocol import secagg_upload as uploads
-from caduceus.protocol.secagg_messages import KINDS, Consent, Opening, share_digest
+from caduceus.protocol.secagg_messages import KINDS, Consent, Opening, share_digest, upload_leaf_data
 from caduceus.protocol.secagg_reading import COORDINATOR, fits, name_of, statement
 from caduceus.protocol.secagg_session import Session, check
 from caduceus.protocol.secagg_setup import Present, ascending
@@ -68,11 +69,21 @@ class RoundReader:
             raise PeerFault(COORDINATOR, f"sent a survivor list of {len(seats)}, {self.setup.quorum} are needed")
         if not groups or not ascending(groups) or not 0 <= groups[0] <= groups[-1] < len(self.groups):
             raise PeerFault(COORDINATOR, "sent a survivor list for groups that there are not")
-        alive = frozenset(seats)
-        found = [tuple(seat for seat in self.groups[group] if seat in alive) for group in groups]
+        found = self.alive_in(seats, groups)
         if any(len(group) < self.setup.cohort for group in found):
             raise PeerFault(COORDINATOR, f"would open a sum over fewer than {self.setup.cohort} sites")
-        return tuple(found)
+        return found
+
+    def alive_in(self, seats: Iterable[int], groups: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+        """The survivors of some groups, ascending in each."""
+        alive = frozenset(seats)
+        return tuple(tuple(seat for seat in self.groups[group] if seat in alive) for group in groups)
+
+    def leaf(self, received: uploads.Received) -> Digest:
+        """The leaf of an upload in the round's tree."""
+        signed, setup = received.signed, self.setup
+        body, seat = canon.digest_bytes(signed.body), received.upload.seat
+        return merkle.leaf(upload_leaf_data(setup.job, self.session.round, seat, body, signed.signature))
 
     def due(self, groups: Sequence[int]) -> tuple[int, ...]:
         """Whose shares are opened: the ready sites of the groups that have a sum, ascending."""

@@ -29,7 +29,6 @@ from caduceus.protocol.secagg_messages import (
     Survivors,
     Upload,
     survivors_digest,
-    upload_leaf_data,
 )
 from caduceus.protocol.secagg_round_reading import RoundReader
 from caduceus.protocol.secagg_session import Session
@@ -177,9 +176,7 @@ class Server:
         else:
             self._masked[group] = received.vector.copy()
         setup, round_ = self._setup, self._session.round
-        body = canon.digest_bytes(received.signed.body)
-        leaf = merkle.leaf(upload_leaf_data(setup.job, round_, seat, body, received.signed.signature))
-        self._leaves[seat] = leaf
+        leaf = self._leaves[seat] = self._reader.leaf(received)
         struct = sign.Receipt(setup.job, round_, seat, leaf)
         receipt = Receipt(self._reader.id, seat, leaf, self._signer.sign(sign.digest(setup.domain, struct)))
         self._receipts[seat] = self._say(receipt)
@@ -210,9 +207,7 @@ class Server:
                 self.survivors, self.groups = tuple(told), groups
                 told = self._members_of(told)
                 self._told = self._say(Survivors(self._reader.id, self.survivors, self.groups))
-                alive = frozenset(self.survivors)
-                opened = [[seat for seat in self._reader.groups[at] if seat in alive] for at in self.groups]
-                self._agreed = survivors_digest(self.survivors, opened)
+                self._agreed = survivors_digest(self.survivors, self._reader.alive_in(self.survivors, self.groups))
             case Phase.CONSENT:
                 told = self._intake.close(lambda heard: heard, threshold)
                 self._chosen = tuple(told)

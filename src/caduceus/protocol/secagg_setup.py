@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from itertools import count, pairwise
+from itertools import pairwise
 from typing import final
 
 from caduceus import canon
@@ -210,15 +210,13 @@ class Layout:
         return self._partitions[draw]
 
     def _next_partition(self, draw: int) -> tuple[tuple[int, ...], ...]:
-        size, before = 2 * self.setup.cohort, self._partitions
+        before = self._partitions
         earlier = {frozenset(group) for groups in before for group in groups}
-        for attempt in count():
-            if attempt == _DRAWS:
-                return before[draw % len({*before})]
-            found = draw_groups(self.setup.beacon, draw * _DRAWS + attempt, self.seats, min(size, len(self.seats)))
+        for attempt in range(_DRAWS):
+            found = draw_groups(self.setup.beacon, draw * _DRAWS + attempt, self.seats, 2 * self.setup.cohort)
             if all(are_apart(earlier, frozenset(group), self.setup.cohort) for group in found):
                 return found
-        raise AssertionError  # count() does not end
+        return before[draw % len({*before})]
 
 
 @final
