@@ -9,6 +9,7 @@ follows no protocol at all and speaks to the sites through `told_by_coordinator`
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -146,7 +147,7 @@ def a_setup_site(layout: Layout, seat: int, memory: Memory | None = None) -> Set
 
 
 @dataclass
-class Stage:
+class Stage(ABC):
     """What both plays have in common: who speaks, who is silent, and who alters what on the way.
 
     silent  seats that say nothing from a phase on
@@ -175,9 +176,9 @@ class Stage:
     server: Any = field(init=False)
     actors: dict[int, Any] = field(init=False)
 
+    @abstractmethod
     def opening(self) -> dict[int, list[bytes]]:
         """What the sites say first."""
-        raise NotImplementedError
 
     def until(self, phase: IntEnum) -> None:
         """Play until the server has heard everyone in a phase, which stays open."""
