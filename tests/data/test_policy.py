@@ -21,6 +21,8 @@ TERMS = Terms(
     min_other_sites=2,
     price_floor=100,
     budget_micro=2_000_000,
+    delta_pico=20_000_000,
+    missing_percent=20,
     exact_sums=False,
     withheld=("postcode",),
 )
@@ -34,11 +36,13 @@ ASK = Ask(
     price=Tokens(1_100),
     fee=Tokens(100),
     epsilon_micro=1_500_000,
+    delta_pico=10_000_000,
+    missing_percent=20,
 )
 
 
-def reasons(terms: Terms = TERMS, ask: Ask = ASK, *, spent: int = 0) -> str:
-    return "; ".join(judge(terms, ask, spent_micro=spent).reasons)
+def reasons(terms: Terms = TERMS, ask: Ask = ASK, *, spent: int = 0, spent_delta: int = 0) -> str:
+    return "; ".join(judge(terms, ask, spent_micro=spent, spent_delta_pico=spent_delta).reasons)
 
 
 def terms(**changed: object) -> Terms:
@@ -63,8 +67,10 @@ def test_a_job_that_meets_the_terms_is_allowed():
         ({"max_sites": 11}, "pays 90 per seat, the floor is 100"),
         ({"fee": Tokens(101)}, "pays 99 per seat"),
         ({"fee": Tokens(5_000)}, "pays 0 per seat"),
-        ({"epsilon_micro": None}, "only sums with differential privacy"),
-        ({"epsilon_micro": 2_000_001}, "spends epsilon 2, and 2 is left"),
+        ({"epsilon_micro": 0}, "a data set with a privacy budget takes part in private jobs only"),
+        ({"epsilon_micro": 2_000_001}, "spends epsilon 2.000001, and 2 is left"),
+        ({"missing_percent": 19}, "its noise bears 19 % of the sites adding none, 20 % are asked for"),
+        ({"delta_pico": 30_000_000}, "spends delta 3e-05, and 2e-05 is left"),
     ],
 )
 def test_a_job_that_breaks_a_rule_is_refused_for_exactly_that(change: dict[str, object], why: str):
@@ -91,7 +97,7 @@ def test_terms_for_groups_count_the_other_sites_of_a_group():
 
 
 def test_all_broken_rules_are_named_at_once():
-    asked = dataclasses.replace(ASK, purpose="marketing", min_sites=2, epsilon_micro=None)
+    asked = dataclasses.replace(ASK, purpose="marketing", min_sites=2, epsilon_micro=0)
     assert len(judge(TERMS, asked).reasons) == 3
 
 
@@ -99,13 +105,26 @@ def test_earlier_jobs_use_up_the_budget():
     assert not reasons(spent=500_000)
     assert "0.499999 is left" in reasons(spent=1_500_001)
     assert "0 is left" in reasons(spent=9_000_000)
+    assert not reasons(spent_delta=10_000_000)
+    assert "spends delta 1e-05, and 1e-05 is left" in reasons(spent_delta=10_000_001)
+
+
+def test_without_a_budget_there_is_nothing_to_spend():
+    """The contract would refuse it: a budget of nothing is not a budget without end."""
+    assert "no privacy budget is set" in reasons(terms(budget_micro=0, delta_pico=0, exact_sums=True))
+
+
+def test_exact_sums_need_leave_and_a_data_set_without_a_budget():
+    exact = dataclasses.replace(ASK, epsilon_micro=0, delta_pico=0)
+    assert not reasons(terms(budget_micro=0, delta_pico=0, exact_sums=True), exact)
+    assert "only sums with differential privacy" in reasons(terms(budget_micro=0, delta_pico=0), exact)
+    assert "private jobs only" in reasons(terms(exact_sums=True), exact)
 
 
 def test_what_is_not_restricted_is_allowed():
     anyone = terms(buyers=None, purposes=None, budget_micro=0, exact_sums=True)
-    asked = dataclasses.replace(ASK, buyer=Address(bytes(20)), purpose="anything", epsilon_micro=10**12)
+    asked = dataclasses.replace(ASK, buyer=Address(bytes(20)), purpose="anything", epsilon_micro=0, delta_pico=0)
     assert not reasons(anyone, asked)
-    assert not reasons(anyone, dataclasses.replace(asked, epsilon_micro=None))
 
 
 def test_an_empty_list_admits_nobody_and_nothing():
@@ -113,7 +132,7 @@ def test_an_empty_list_admits_nobody_and_nothing():
     assert "allowed are none" in reasons(terms(purposes=()))
 
 
-@given(st.integers(0, 5), st.integers(0, 2000), st.integers(1, 12), st.integers(0, 3_000_000))
+@given(st.integers(0, 5), st.integers(0, 2000), st.integers(1, 12), st.integers(2, 3_000_000))
 def test_a_better_offer_is_never_judged_worse(extra_sites: int, extra_price: int, seats: int, epsilon: int):
     asked = dataclasses.replace(ASK, max_sites=seats, epsilon_micro=epsilon)
     better = dataclasses.replace(
@@ -151,6 +170,7 @@ def test_a_terms_file_says_it_all():
     min_other_sites = 2
     price_floor = 100
     epsilon = 2.0000009
+    delta = 2.00000005e-5
     withheld = ["postcode"]
     """
     assert read_terms_file(text, where="terms.toml") == TERMS

@@ -55,6 +55,7 @@ class About(Document):
     data    folder of the sites' files, or the one file to split, under the data root; or a built-in
             source such as "sklearn:breast_cancer"
     schema_file  the schema TOML, beside the federation file (key `schema`)
+    terms_file   the terms TOML, beside it too (key `terms`); where there is none the careful choice holds
     """
 
     title: str
@@ -63,6 +64,7 @@ class About(Document):
     citation: str = ""
     data: Annotated[str, Field(min_length=1)]
     schema_file: Annotated[str, Field(min_length=1, alias="schema")]
+    terms_file: Annotated[str, Field(min_length=1, alias="terms")] = "terms.toml"
     split: Split | None = None
 
 

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from caduceus import canon
 from caduceus.data.document import Document, read_document
@@ -20,8 +20,11 @@ from caduceus.kinds import Address, Tokens, Visibility
 MICRO = 1_000_000
 """Millionths of epsilon per unit."""
 
+PICO = 10**12
+"""Parts of delta per unit."""
 
-@canon.record("data/terms/1")
+
+@canon.record("data/terms/2")
 class Terms:
     """What a steward asks for.
 
@@ -30,8 +33,11 @@ class Terms:
     most_open        the most that a job may let anyone see of this site's updates
     min_other_sites  how many other sites must take part at least, so that a sum hides this one
     price_floor      least pay per seat, whole units: (price - fee) // most sites
-    budget_micro     lifetime privacy budget in millionths of epsilon; 0 if none is set
-    exact_sums       whether sums without differential privacy may be opened
+    budget_micro     lifetime privacy budget in millionths of epsilon; 0 if none is set, and then no job spends any
+    delta_pico       lifetime privacy budget in millionths of a millionth of delta; 0 if none is set
+    missing_percent  a private job must bear that the noise of so many per cent of its sites is missing: nobody sees
+                     whether a stranger adds any
+    exact_sums       whether sums without differential privacy may be opened; never where there is a budget
     withheld         columns that no job may use
     """
 
@@ -41,6 +47,8 @@ class Terms:
     min_other_sites: int
     price_floor: int
     budget_micro: int
+    delta_pico: int
+    missing_percent: int
     exact_sums: bool
     withheld: tuple[str, ...]
 
@@ -52,7 +60,8 @@ class Ask:
     columns        schema columns that it uses, features and target
     min_sites      fewest sites that it trains with, this one among them; where sums are over groups, fewest of a group
     max_sites      most seats among which the pay is split
-    epsilon_micro  what it spends of each site's budget; None if it opens exact sums
+    epsilon_micro, delta_pico  what it spends of each site's budget; 0 if it opens exact sums
+    missing_percent            the noise of so many per cent of its sites may be missing
     """
 
     buyer: Address
@@ -63,7 +72,9 @@ class Ask:
     max_sites: int
     price: Tokens
     fee: Tokens
-    epsilon_micro: int | None
+    epsilon_micro: int
+    delta_pico: int
+    missing_percent: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +97,20 @@ class Verdict:
             raise Refused("the data set's terms do not allow this job: " + "; ".join(self.reasons))
 
 
-def judge(terms: Terms, ask: Ask, *, spent_micro: int = 0) -> Verdict:
+def show_micro(epsilon_micro: int) -> str:
+    """Epsilon as people read it, every digit of it."""
+    return f"{epsilon_micro / MICRO:.6f}".rstrip("0").rstrip(".")
+
+
+def judge(terms: Terms, ask: Ask, *, spent_micro: int = 0, spent_delta_pico: int = 0) -> Verdict:
     """Whether a job meets the terms of a data set.
 
-    spent_micro  what earlier jobs have spent of the privacy budget
+    spent_micro, spent_delta_pico  what earlier jobs have spent of the privacy budget
     """
-    return Verdict((*_who_and_what(terms, ask), *_what_is_seen(terms, ask, spent_micro), *_pay(terms, ask)))
+    left = (terms.budget_micro - spent_micro, terms.delta_pico - spent_delta_pico)
+    return Verdict(
+        (*_who_and_what(terms, ask), *_what_is_seen(terms, ask), *_spending(terms, ask, left), *_pay(terms, ask))
+    )
 
 
 def _who_and_what(terms: Terms, ask: Ask) -> list[str]:
@@ -106,7 +125,7 @@ def _who_and_what(terms: Terms, ask: Ask) -> list[str]:
     return reasons
 
 
-def _what_is_seen(terms: Terms, ask: Ask, spent_micro: int) -> list[str]:
+def _what_is_seen(terms: Terms, ask: Ask) -> list[str]:
     reasons = []
     if ask.visibility < terms.most_open:
         reasons.append(f"visibility {ask.visibility.name} shows more than {terms.most_open.name}")
@@ -114,12 +133,28 @@ def _what_is_seen(terms: Terms, ask: Ask, spent_micro: int) -> list[str]:
         reasons.append(
             f"it may train with {max(ask.min_sites - 1, 0)} other sites, at least {terms.min_other_sites} are asked for"
         )
-    if ask.epsilon_micro is None:
+    return reasons
+
+
+def _spending(terms: Terms, ask: Ask, left: tuple[int, int]) -> list[str]:
+    """Whether the budget bears the job; exact sums have no epsilon, so no budget bears them."""
+    if not ask.epsilon_micro:
+        if terms.budget_micro:
+            return ["it opens exact sums, and a data set with a privacy budget takes part in private jobs only"]
         if not terms.exact_sums:
-            reasons.append("it opens exact sums, and only sums with differential privacy are allowed")
-    elif terms.budget_micro and ask.epsilon_micro > terms.budget_micro - spent_micro:
-        left = max(terms.budget_micro - spent_micro, 0)
-        reasons.append(f"it spends epsilon {ask.epsilon_micro / MICRO:g}, and {left / MICRO:g} is left")
+            return ["it opens exact sums, and only sums with differential privacy are allowed"]
+        return []
+    if not terms.budget_micro:
+        return ["it spends epsilon, and no privacy budget is set"]
+    reasons = []
+    if ask.epsilon_micro > left[0]:
+        reasons.append(f"it spends epsilon {show_micro(ask.epsilon_micro)}, and {show_micro(max(left[0], 0))} is left")
+    if ask.missing_percent < terms.missing_percent:
+        reasons.append(
+            f"its noise bears {ask.missing_percent} % of the sites adding none, {terms.missing_percent} % are asked for"
+        )
+    if ask.delta_pico > left[1]:
+        reasons.append(f"it spends delta {ask.delta_pico / PICO:g}, and {max(left[1], 0) / PICO:g} is left")
     return reasons
 
 
@@ -141,7 +176,10 @@ class TermsFile(Document):
     buyers      addresses, or "any"
     purposes    words that jobs state as their purpose, or "any"
     visibility  the most that may be seen of single updates
-    epsilon     lifetime privacy budget; absent if none is set
+    epsilon     lifetime privacy budget; absent if none is set. With a budget, only jobs with differential privacy are
+                let in
+    delta       lifetime budget for delta; counts where there is one for epsilon
+    missing     per cent of a private job's sites whose noise must not be needed
     """
 
     buyers: tuple[_AddressText, ...] | Literal["any"] = "any"
@@ -150,11 +188,19 @@ class TermsFile(Document):
     min_other_sites: Annotated[int, Field(ge=0)] = 2
     price_floor: Annotated[int, Field(ge=0)] = 0
     epsilon: Annotated[float, Field(gt=0, le=1000)] | None = None
+    delta: Annotated[float, Field(ge=1e-12, le=0.01)] = 1e-4
+    missing: Annotated[int, Field(ge=0, le=90)] = 20
     exact_sums: bool = False
     withheld: tuple[str, ...] = ()
 
+    @model_validator(mode="after")
+    def _fits_together(self) -> TermsFile:
+        if self.epsilon is not None and self.exact_sums:
+            raise ValueError("'exact_sums' voids a budget: leave out the one or 'epsilon'")
+        return self
+
     def terms(self) -> Terms:
-        """The terms as a record; epsilon is rounded down, because a budget must not grow."""
+        """The terms as a record; epsilon and delta are rounded down, because a budget must not grow."""
         return Terms(
             buyers=None if self.buyers == "any" else tuple(_address(one) for one in self.buyers),
             purposes=None if self.purposes == "any" else tuple(self.purposes),
@@ -162,6 +208,8 @@ class TermsFile(Document):
             min_other_sites=self.min_other_sites,
             price_floor=self.price_floor,
             budget_micro=0 if self.epsilon is None else int(self.epsilon * MICRO),
+            delta_pico=0 if self.epsilon is None else int(self.delta * PICO),
+            missing_percent=self.missing,
             exact_sums=self.exact_sums,
             withheld=self.withheld,
         )

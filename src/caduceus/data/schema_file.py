@@ -17,7 +17,10 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")]
 Code = str | int | float
 Interval = tuple[float, float]
 
-LABEL_ROLES = ("identifier", "site")
+PATIENT = "patient"
+"""Role of the column that says whose row it is, and may say the same for several rows."""
+
+LABEL_ROLES = ("identifier", "site", PATIENT)
 """Roles of columns that are kept as text beside the table."""
 
 
@@ -53,7 +56,8 @@ class FileColumn(Document):
 
     name        in the canonical table
     source      its name in the file if that differs, or its position counted from 1 if there is no header
-    role        feature and target are values; identifier and site are kept apart as text; ignore is not read
+    role        feature and target are values; identifier and site are kept apart as text, and so is patient, which says
+                whose row it is and may say the same for several rows; ignore is not read
     kind        of a value; see `data.schema`
     unit        UCUM
     missing     codes that mean "missing" here, besides the file's
@@ -68,7 +72,7 @@ class FileColumn(Document):
 
     name: Name
     source: str | Annotated[int, Field(ge=1)] | None = None
-    role: Literal["feature", "target", "identifier", "site", "ignore"] = "feature"
+    role: Literal["feature", "target", "identifier", "site", "patient", "ignore"] = "feature"
     kind: Literal["number", "integer", "category", "boolean"] | None = None
     unit: str = ""
     description: str = ""
@@ -209,8 +213,13 @@ class SchemaFile(Document):
 
     @property
     def labels(self) -> tuple[FileColumn, ...]:
-        """The identifier and site columns, in order."""
+        """The identifier, site and patient columns, in order."""
         return tuple(column for column in self.column if column.role in LABEL_ROLES)
+
+    @property
+    def patient(self) -> str:
+        """Name of the column that says whose row it is; "" if every row is a patient of its own."""
+        return next((column.name for column in self.column if column.role == PATIENT), "")
 
     @model_validator(mode="after")
     def _fits_together(self) -> SchemaFile:
@@ -222,6 +231,8 @@ class SchemaFile(Document):
             raise ValueError(f"two columns are read from '{_first_repeated(places)}'")
         if not any(one.role == FEATURE for one in self.column):
             raise ValueError("no column has the role 'feature'")
+        if sum(one.role == PATIENT for one in self.column) > 1:
+            raise ValueError("two columns have the role 'patient'; one says whose row it is")
         self._check_places()
         numbers = {one.name for one in self.values if one.kind in (NUMBER, INTEGER) and one.range is not None}
         for one in self.derived:

@@ -29,11 +29,13 @@ class Table:
             position of its level, a boolean is 0 or 1; kept read-only
     labels  text[rows] by name: identifiers and site names. They serve to find a record at its own
             site, train no model and are in no commitment
+    of      name of the label that says whose row it is, "" if every row is a patient of its own
     """
 
     schema: Schema
     values: Floats
     labels: Mapping[str, npt.NDArray[np.str_]] = field(default_factory=dict)
+    of: str = ""
 
     def __post_init__(self) -> None:
         values = np.array(self.values, dtype=np.float64, order="C", ndmin=2)
@@ -41,6 +43,8 @@ class Table:
             raise Misuse(f"Table: values of shape {values.shape} for {len(self.schema.columns)} columns")
         if any(label.shape != (values.shape[1],) for label in self.labels.values()):
             raise Misuse(f"Table: a label column does not have {values.shape[1]} rows")
+        if self.of and self.of not in self.labels:
+            raise Misuse(f"Table: no label '{self.of}' that says whose rows they are")
         values.setflags(write=False)
         object.__setattr__(self, "values", values)
 
@@ -48,6 +52,11 @@ class Table:
     def rows(self) -> int:
         """How many records."""
         return int(self.values.shape[1])
+
+    @property
+    def patients(self) -> npt.NDArray[np.str_] | None:
+        """text[rows]: whose row it is; None if every row is a patient of its own."""
+        return self.labels[self.of] if self.of else None
 
     def column(self, name: str) -> Floats:
         """The values of one column: float64[rows], NaN where missing, read-only.
@@ -62,7 +71,9 @@ class Table:
 
         rows  bool[rows], or positions in the order wanted
         """
-        return Table(self.schema, self.values[:, rows], {name: label[rows] for name, label in self.labels.items()})
+        return Table(
+            self.schema, self.values[:, rows], {name: label[rows] for name, label in self.labels.items()}, self.of
+        )
 
     def record_bytes(self) -> npt.NDArray[np.uint8]:
         """The canonical bytes of every record, for commitments.

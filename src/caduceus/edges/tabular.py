@@ -55,7 +55,7 @@ def read_table(path: Path, schema: SchemaFile) -> Table:
     values = [_values(columns[place(schema, one)], one, schema, where) for one in schema.values]
     labels = {one.name: _labels(columns[place(schema, one)], one, schema, where) for one in schema.labels}
     public = schema.public()
-    return Table(public, stack(public, values), labels)
+    return Table(public, stack(public, values), labels, schema.patient)
 
 
 def read_text(path: Path) -> str:
