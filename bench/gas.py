@@ -23,13 +23,15 @@ from caduceus.contracts import load  # noqa: E402
 from caduceus.crypto import merkle, sign  # noqa: E402
 from caduceus.edges.gateway import suite  # noqa: E402
 from caduceus.kinds import Seat, Tokens  # noqa: E402
-from caduceus.market.ledger import JobTerms  # noqa: E402
+from caduceus.market.costs import Costs  # noqa: E402
+from caduceus.market.ledger import Anchor, JobTerms  # noqa: E402
 from caduceus.ports import Sent  # noqa: E402
 from suite_world import Party, Play, World, digest, embedded_world, leaf_data  # noqa: E402
 
 TABLE = ROOT / "bench" / "gas.json"
 ROSTERS = (4, 466)
 TOLERANCE = 0.05
+_SUMS = 40
 
 Table = dict[str, int]
 
@@ -80,6 +82,7 @@ def measure(rosters: Sequence[int]) -> Table:
     for sites in rosters:
         table |= {f"{what}, {sites} sites": gas for what, gas in _job(world, sites).items()}
         table |= {f"{what}, {sites} sites": gas for what, gas in _disputes(world, sites).items()}
+    table |= _privacy(world)
     table["Jobs.expire, training"] = _expiry(world)
     return table
 
@@ -103,8 +106,8 @@ def _members_and_datasets(world: World) -> Table:
     return _gas(sent)
 
 
-def _dataset(number: int) -> tuple[bytes, bytes, bytes, int]:
-    return digest("commitment", number), digest("card", number), digest("terms", number), 3_000_000
+def _dataset(number: int) -> tuple[bytes, bytes, bytes, int, int]:
+    return digest("commitment", number), digest("card", number), digest("terms", number), 0, 0
 
 
 def _register(steward: Party, number: int) -> Sent:
@@ -205,6 +208,30 @@ def _dishonest(world: World, sites: int) -> Play:
     play.anchor()
     _settle(play)
     return play
+
+
+def _privacy(world: World) -> Table:
+    """A job of forty sums that spends a site's privacy budget, in the middle of which the coordinator falls silent."""
+    site, buyer, coordinator = world.party("site-0"), world.party("buyer"), world.party("coordinator")
+    costs = Costs(tuple((100_000 * sums, 50_000 * sums) for sums in range(_SUMS + 1)))
+    values = (digest("commitment"), digest("card"), digest("terms"), 9_000_000, 9_000_000)
+    dataset = site.wallet.dataset_id(*values)
+    sent = {"Datasets.register, with a budget": site.wallet.register_dataset(*values)}
+    terms = world.private_terms(costs)
+    job = buyer.wallet.job_id(terms)
+    sent["Jobs.openAndFund, private"] = buyer.wallet.open_job(terms)
+    coordinator.wallet.accept(job)
+    sent["Jobs.enrol, private"] = site.wallet.enrol(job, dataset)
+    coordinator.wallet.start(job)
+    rounds = range(_SUMS // 2)
+    coordinator.wallet.anchor(job, [Anchor(n, digest("root"), digest("model"), digest("record")) for n in rounds])
+    world.pass_time(3601)
+    buyer.wallet.expire(job)
+    half = costs.at(len(rounds))
+    sent["Jobs.releaseBudget, of forty sums"] = site.wallet.release_budget(
+        job, Seat(0), terms, half, costs.proof(half.sums)
+    )
+    return _gas(sent)
 
 
 def _expiry(world: World) -> int:

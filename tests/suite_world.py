@@ -18,6 +18,7 @@ from caduceus.edges.evm_embedded import create
 from caduceus.edges.gateway import Account, Deployment, GatewayChain, GatewayWallet, Node, Reverted, deploy, suite
 from caduceus.edges.gateway.abi import Function
 from caduceus.kinds import Address, Digest, JobId, Role, Seat, Tokens
+from caduceus.market.costs import Costs
 from caduceus.market.ledger import Anchor, JobTerms
 from caduceus.ports import Sent
 
@@ -111,13 +112,20 @@ class World:
         """A data set of the party of that name, registered once."""
         if name not in self.datasets:
             party = self.party(name)
-            values = (digest("commitment", name), digest("card", name), digest("terms", name), 1_000_000)
+            values = (digest("commitment", name), digest("card", name), digest("terms", name), 0, 0)
             party.wallet.register_dataset(*values)
             self.datasets[name] = party.wallet.dataset_id(*values)
         return self.datasets[name]
 
+    def limited(self, name: str, epsilon_micro: int, delta_pico: int) -> Digest:
+        """A new data set of the party of that name, with a privacy budget of which nothing is spent."""
+        wallet = self.party(name).wallet
+        values = (digest("limited", next(self.nonce)), digest("card"), digest("terms"), epsilon_micro, delta_pico)
+        wallet.register_dataset(*values)
+        return wallet.dataset_id(*values)
+
     def terms(self, **changes: object) -> JobTerms:
-        """Terms of a job that nobody opened before."""
+        """Terms of a job that nobody opened before; it opens exact sums, unless changes say otherwise."""
         terms = JobTerms(
             token=self.deployment.token,
             price=Tokens(1000),
@@ -130,9 +138,19 @@ class World:
             enrol_for=600,
             train_for=3600,
             challenge_for=300,
+            epsilon_micro=0,
+            delta_pico=0,
+            sums=0,
+            costs=merkle.EMPTY,
             spec=digest("specification", next(self.nonce)),
         )
         return replace(terms, **changes)  # type: ignore[arg-type]
+
+    def private_terms(self, costs: Costs, **changes: object) -> JobTerms:
+        """Terms of a job that nobody opened before and that spends privacy."""
+        whole = costs.whole
+        privacy = {"epsilon_micro": whole.epsilon_micro, "delta_pico": whole.delta_pico}
+        return self.terms(**privacy, sums=costs.sums, costs=costs.root, **changes)
 
     def now(self) -> int:
         return self.chain.now()
@@ -162,6 +180,8 @@ class Play:
     """The data of each anchored round's leaves, by seat; empty bytes where a seat sent nothing."""
     signatures: dict[tuple[int, int], bytes] = field(default_factory=dict)
     id: JobId = field(default=JobId(b""))
+    datasets: dict[int, Digest] = field(default_factory=dict)
+    """What a seat enrols with, where it is not the site's usual data set."""
 
     @property
     def buyer(self) -> Party:
@@ -184,8 +204,13 @@ class Play:
         self.funded()
         self.coordinator.wallet.accept(self.id)
         for seat in range(self.sites):
-            self.site(seat).wallet.enrol(self.id, self.world.dataset(f"site-{seat}"))
+            self.enrol(seat)
         return self
+
+    def enrol(self, seat: int) -> Sent:
+        """Take a seat, with the data set that is meant for it."""
+        dataset = self.datasets.get(seat) or self.world.dataset(f"site-{seat}")
+        return self.site(seat).wallet.enrol(self.id, dataset)
 
     def training(self, rounds: int = 0) -> Play:
         self.enrolling()

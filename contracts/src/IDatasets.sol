@@ -1,17 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-/// @notice A data set as the state keeps it; the rest is in its event, and its id commits to all of it.
+/// @notice A data set as the state keeps it; the rest is in its event, and its id commits to all that was registered.
+/// Epsilon is counted in millionths, delta in millionths of a millionth.
 struct Dataset {
     /// Who answers for the data; zero for an id that was never registered.
     address steward;
-    /// Lifetime privacy budget in millionths of epsilon; 0 means that none was set.
-    uint64 budgetMicro;
+    /// Lifetime privacy budget in epsilon; 0 means that none was set.
+    uint64 epsilonMicro;
     /// False once withdrawn, for ever.
     bool active;
+    /// Lifetime privacy budget in delta; 0 means that none was set.
+    uint64 deltaPico;
+    /// What jobs have spent of the epsilon, or have reserved and not given back.
+    uint64 epsilonSpent;
+    /// The same of delta.
+    uint64 deltaSpent;
 }
 
-/// @title Which data sets exist, under which terms
+/// @title Which data sets exist, under which terms, and what is left of their privacy budgets
+/// @notice A budget is for life: what jobs spend adds up (basic composition) and nothing resets it. A data set without
+/// a budget takes part in jobs that open exact sums only, one with a budget in jobs that spend privacy only: an exact
+/// sum has no finite epsilon, so it would make any budget meaningless.
 interface IDatasets {
     /// @notice `steward` offered a data set; digests and a commitment, nothing made from a patient.
     event DatasetRegistered(
@@ -20,10 +30,15 @@ interface IDatasets {
         bytes32 commitment,
         bytes32 card,
         bytes32 terms,
-        uint64 budgetMicro
+        uint64 epsilonMicro,
+        uint64 deltaPico
     );
     /// @notice The steward took the data set off the market; jobs it already sits in go on.
     event DatasetWithdrawn(bytes32 indexed dataset, address indexed steward);
+    /// @notice A job may now spend this much of the data set's budget.
+    event BudgetReserved(bytes32 indexed dataset, bytes32 indexed job, uint64 epsilonMicro, uint64 deltaPico);
+    /// @notice A job gave back what it had reserved and not spent.
+    event BudgetReleased(bytes32 indexed dataset, bytes32 indexed job, uint64 epsilonMicro, uint64 deltaPico);
 
     /// @notice The same steward registered exactly this before.
     error DatasetKnown(bytes32 dataset);
@@ -33,36 +48,63 @@ interface IDatasets {
     error NotSteward(bytes32 dataset, address caller);
     /// @notice A commitment of zero commits to nothing.
     error CommitmentMissing();
+    /// @notice A budget names both epsilon and delta, or neither.
+    error BudgetIncomplete(uint64 epsilonMicro, uint64 deltaPico);
+    /// @notice The job opens exact sums, and the data set has a privacy budget.
+    error ExactSumsRefused(bytes32 dataset);
+    /// @notice The job asks for more than is left of the budget; nothing is left where none was set.
+    error BudgetExceeded(
+        bytes32 dataset, uint64 epsilonMicro, uint64 epsilonLeft, uint64 deltaPico, uint64 deltaLeft
+    );
+    /// @notice Only the jobs' contract reserves and releases.
+    error NotSpender(address caller, address spender);
 
     /// @notice Offer a data set; the caller must be a member with the steward's role.
-    /// @param commitment  Merkle root over salted record commitments.
-    /// @param card        Digest of the data card.
-    /// @param terms       Digest of the data-use terms.
-    /// @param budgetMicro Lifetime privacy budget in millionths of epsilon; 0 sets none.
-    /// @return id         See `idOf`.
-    function register(bytes32 commitment, bytes32 card, bytes32 terms, uint64 budgetMicro)
+    /// @param commitment   Merkle root over salted record commitments.
+    /// @param card         Digest of the data card.
+    /// @param terms        Digest of the data-use terms.
+    /// @param epsilonMicro Lifetime privacy budget in millionths of epsilon.
+    /// @param deltaPico    Lifetime privacy budget in millionths of a millionth of delta; both 0 set none.
+    /// @return id          See `idOf`.
+    function register(bytes32 commitment, bytes32 card, bytes32 terms, uint64 epsilonMicro, uint64 deltaPico)
         external
         returns (bytes32 id);
 
-    /// @notice Take a data set off the market, for ever.
+    /// @notice Take a data set off the market, for ever; nothing is reserved of its budget afterwards.
     function withdraw(bytes32 id) external;
+
+    /// @notice Let a job take part with a data set and spend of its budget; the spender.
+    /// @param steward      Who must answer for the data set.
+    /// @param epsilonMicro What the job may spend at most; 0 if it opens exact sums, and then nothing is reserved.
+    /// @param deltaPico    The same of delta.
+    function reserve(bytes32 id, address steward, bytes32 job, uint64 epsilonMicro, uint64 deltaPico) external;
+
+    /// @notice Give back a part of what `job` reserved and has not spent; the spender. Withdrawn data sets too.
+    function release(bytes32 id, bytes32 job, uint64 epsilonMicro, uint64 deltaPico) external;
+
+    /// @notice The one contract that may reserve and release, for ever.
+    function spender() external view returns (address);
 
     /// @notice The id that `register` gives: a digest of everything that was registered, so that whoever holds the
     /// event, from any source, can check it against the id.
-    function idOf(address steward, bytes32 commitment, bytes32 card, bytes32 terms, uint64 budgetMicro)
-        external
-        pure
-        returns (bytes32 id);
+    function idOf(
+        address steward,
+        bytes32 commitment,
+        bytes32 card,
+        bytes32 terms,
+        uint64 epsilonMicro,
+        uint64 deltaPico
+    ) external pure returns (bytes32 id);
 
     /// @notice The data set as it stands; all zero for an unknown id.
     function dataset(bytes32 id) external view returns (Dataset memory);
+
+    /// @notice What is neither spent nor reserved of the budget; zero where none was set.
+    function left(bytes32 id) external view returns (uint64 epsilonMicro, uint64 deltaPico);
 
     /// @notice True if registered and not withdrawn.
     function isActive(bytes32 id) external view returns (bool);
 
     /// @notice Who answers for the data set; zero for an unknown id.
     function stewardOf(bytes32 id) external view returns (address);
-
-    /// @notice Revert with the reason unless the data set is active and `steward`'s.
-    function requireOffered(bytes32 id, address steward) external view;
 }

@@ -16,7 +16,8 @@ enum Stage {
     EXPIRED
 }
 
-/// @notice What a buyer opens a job with. Durations are seconds, amounts are smallest token units.
+/// @notice What a buyer opens a job with. Durations are seconds, amounts are smallest token units. The last four before
+/// the specification are the job's differential privacy, and all zero where it opens exact sums.
 struct Terms {
     /// The ERC-20 in which price, stakes and bond are paid.
     address token;
@@ -40,11 +41,27 @@ struct Terms {
     uint32 trainFor;
     /// How long a settlement can be disputed, and how long the coordinator has to answer a challenge.
     uint32 challengeFor;
+    /// What a whole run spends of each site's privacy budget, in millionths of epsilon.
+    uint64 epsilonMicro;
+    /// The same in millionths of a millionth of delta.
+    uint64 deltaPico;
+    /// How many sums a whole run opens.
+    uint16 sums;
+    /// Merkle root over leaves of `Cost`, by their number of sums: 0, 1, ... `sums`.
+    bytes32 costs;
     /// Digest of the job specification's canonical bytes, which hold a nonce.
     bytes32 spec;
 }
 
-/// @notice A job as it stands; packed so that opening one writes four slots and anchoring reads one.
+/// @notice What is spent of a seat's privacy budget once so many sums have been opened.
+struct Cost {
+    uint256 sums;
+    uint256 epsilonMicro;
+    uint256 deltaPico;
+}
+
+/// @notice A job as it stands; packed so that opening one writes four slots, or five if it spends privacy, and anchoring
+/// reads one.
 struct Job {
     address coordinator;
     Stage stage;
@@ -66,6 +83,8 @@ struct Job {
     uint16 openChallenges;
     /// True while the coordinator's bond is here and promised to the coordinator.
     bool bondHeld;
+    /// How many sums a whole run opens; 0 where they are exact.
+    uint16 sums;
     /// The coordinator's signer as it was when it accepted.
     address coordinatorSigner;
     /// What the settlement gives to the sites together.
@@ -76,6 +95,10 @@ struct Job {
     bytes32 claims;
     /// How much of `payout` has been claimed.
     uint96 paid;
+    /// What enrolling reserves of a site's privacy budget; 0 where the job opens exact sums.
+    uint64 epsilonMicro;
+    /// The same of delta.
+    uint64 deltaPico;
 }
 
 /// @notice A site's seat; `signer` is as it was when the site enrolled.
@@ -84,6 +107,8 @@ struct Seat {
     address signer;
     /// True while the site's stake is here.
     bool stakeHeld;
+    /// The data set whose privacy budget the job holds a reservation of; zero where there is none, or none any more.
+    bytes32 reserved;
 }
 
 /// @notice A site's open complaint that a round leaves out an upload for which it holds a receipt.
@@ -106,7 +131,9 @@ interface IJobs {
     // ------------------------------------------------------------------ what happened
 
     /// @notice A buyer asks. The state keeps every other term, and `job` commits to all of them.
-    event JobOpened(bytes32 indexed job, address indexed buyer, address indexed coordinator, bytes32 spec);
+    event JobOpened(
+        bytes32 indexed job, address indexed buyer, address indexed coordinator, bytes32 costs, bytes32 spec
+    );
     /// @notice The price is in escrow.
     event JobFunded(bytes32 indexed job);
     /// @notice The coordinator took the job and will sign with `signer`.
@@ -142,6 +169,15 @@ interface IJobs {
     event JobRejected(bytes32 indexed job, address indexed harmed);
     /// @notice The job ended in `stage` without a settlement; everything goes back to who paid it.
     event JobExpired(bytes32 indexed job, Stage stage);
+    /// @notice A site stated how many sums were opened in a job that is over; the rest of its reservation is free again.
+    event BudgetCharged(
+        bytes32 indexed job,
+        uint256 indexed seat,
+        bytes32 dataset,
+        uint256 sums,
+        uint256 epsilonMicro,
+        uint256 deltaPico
+    );
     /// @notice An account pulled its reward, and its stake or bond with it.
     event Claimed(bytes32 indexed job, address indexed account, uint256 amount, uint256 returned);
 
@@ -159,6 +195,10 @@ interface IJobs {
     error RoundsMissing();
     /// @notice Every duration is at least a second.
     error DurationMissing();
+    /// @notice Epsilon, delta, sums and costs are all given, or none is.
+    error PrivacyIncomplete();
+    /// @notice The data sets let another contract than this one reserve their budgets.
+    error SpenderDiffers(address spender);
     /// @notice The job is not in a stage in which this can be done.
     error WrongStage(bytes32 job, Stage stage);
     /// @notice Too late: the stage ended at `deadline`.
@@ -223,6 +263,16 @@ interface IJobs {
     error PayoutExhausted(uint256 amount, uint256 left);
     /// @notice The job owes the caller nothing.
     error NothingToClaim(bytes32 job, address account);
+    /// @notice The job holds no reservation for the seat: it opens exact sums, or gave the rest back before.
+    error NothingReserved(uint256 seat);
+    /// @notice The job was opened with other terms.
+    error TermsDiffer(bytes32 job, bytes32 reached);
+    /// @notice A site states at least as many sums as rounds were anchored, and no more than the terms have.
+    error SumsOutOfRange(uint256 sums, uint256 least, uint256 most);
+    /// @notice The costs in the terms do not hold this one.
+    error CostUnknown(uint256 sums, bytes32 reached, bytes32 costs);
+    /// @notice The buyer's table of costs says more than the job reserved: then all of it stays spent.
+    error CostAboveReservation(uint256 epsilonMicro, uint256 deltaPico);
 
     // ------------------------------------------------------------------ asking and paying
 
@@ -244,7 +294,8 @@ interface IJobs {
     /// @notice Take a funded job and put down the bond; the named coordinator, a member with that role.
     function accept(bytes32 id) external;
 
-    /// @notice Take a seat with one's own active data set and put down the stake; a member with the steward's role.
+    /// @notice Take a seat with one's own active data set, reserve its privacy budget for the whole run and put down the
+    /// stake; a member with the steward's role.
     /// @dev A data set has one steward and an account one seat, so a data set has at most one seat.
     /// @return number The seat: 0, 1, 2, ... in the order of enrolment.
     function enrol(bytes32 id, bytes32 dataset) external returns (uint256 number);
@@ -322,6 +373,23 @@ interface IJobs {
     /// @param index    The claim's position among the job's claims.
     /// @param siblings Its Merkle proof, bottom up.
     function claim(bytes32 id, uint256 amount, uint256 index, bytes32[] calldata siblings) external;
+
+    // ------------------------------------------------------------------ freeing the budget
+
+    /// @notice Give a data set back what a job that is over reserved and did not spend; the seat's site, once. If it
+    /// never does, the whole reservation stays spent.
+    /// @dev Anchored rounds are the least that the site may state, up to a whole run: failed rounds are anchored too, so
+    /// there can be more of them than sums. What was opened and never anchored only the site knows, and it states more.
+    /// @param terms    As the job was opened.
+    /// @param cost     What was spent, by the number of sums that were opened with the site's part in them.
+    /// @param siblings The Merkle proof that it stands at position `cost.sums` of the terms' costs, bottom up.
+    function releaseBudget(
+        bytes32 id,
+        uint256 number,
+        Terms calldata terms,
+        Cost calldata cost,
+        bytes32[] calldata siblings
+    ) external;
 
     // ------------------------------------------------------------------ reading
 

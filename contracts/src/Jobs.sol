@@ -4,7 +4,7 @@ pragma solidity 0.8.37;
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {BitMaps} from "@openzeppelin/contracts/utils/structs/BitMaps.sol";
 import {IDatasets} from "./IDatasets.sol";
-import {Challenge, IJobs, Job, Seat, Stage, Terms} from "./IJobs.sol";
+import {Challenge, Cost, IJobs, Job, Seat, Stage, Terms} from "./IJobs.sol";
 import {IMembers, Member, Roles} from "./IMembers.sol";
 import {MerkleSha256} from "./MerkleSha256.sol";
 import {Purse} from "./Purse.sol";
@@ -18,7 +18,7 @@ contract Jobs is IJobs, Purse, Statements {
 
     /// @notice Where parties are registered.
     IMembers public immutable members;
-    /// @notice Where data sets are registered.
+    /// @notice Where data sets are registered and their budgets kept.
     IDatasets public immutable datasets;
 
     mapping(bytes32 job => Job) private _jobs;
@@ -29,8 +29,10 @@ contract Jobs is IJobs, Purse, Statements {
     mapping(bytes32 job => BitMaps.BitMap) private _paid;
 
     /// @param members_  Where parties are registered.
-    /// @param datasets_ Where data sets are registered.
+    /// @param datasets_ Where data sets are registered; it must have been told of this contract's address before.
     constructor(IMembers members_, IDatasets datasets_) {
+        address spender = datasets_.spender();
+        if (spender != address(this)) revert SpenderDiffers(spender);
         members = members_;
         datasets = datasets_;
     }
@@ -80,6 +82,10 @@ contract Jobs is IJobs, Purse, Statements {
         }
         if (terms.maxRounds == 0) revert RoundsMissing();
         if (terms.enrolFor == 0 || terms.trainFor == 0 || terms.challengeFor == 0) revert DurationMissing();
+        bool spends = terms.epsilonMicro != 0;
+        if (spends != (terms.deltaPico != 0) || spends != (terms.sums != 0) || spends != (terms.costs != 0)) {
+            revert PrivacyIncomplete();
+        }
         id = _idOf(msg.sender, terms);
         Job storage entry = _jobs[id];
         if (entry.stage != Stage.NONE) revert JobKnown(id);
@@ -99,7 +105,12 @@ contract Jobs is IJobs, Purse, Statements {
         entry.enrolFor = terms.enrolFor;
         entry.trainFor = terms.trainFor;
         entry.challengeFor = terms.challengeFor;
-        emit JobOpened(id, msg.sender, terms.coordinator, terms.spec);
+        entry.sums = terms.sums;
+        if (spends) {
+            entry.epsilonMicro = terms.epsilonMicro;
+            entry.deltaPico = terms.deltaPico;
+        }
+        emit JobOpened(id, msg.sender, terms.coordinator, terms.costs, terms.spec);
     }
 
     // ------------------------------------------------------------------ taking part
@@ -123,7 +134,6 @@ contract Jobs is IJobs, Purse, Statements {
         Job storage entry = _in(id, Stage.ENROLLING);
         _onTime(entry.deadline);
         Member memory site = members.memberWith(msg.sender, Roles.STEWARD);
-        datasets.requireOffered(dataset, msg.sender);
         number = entry.sites;
         if (number == entry.maxSites) revert SeatsTaken(number);
         uint256 taken = _seatOf[id][msg.sender];
@@ -131,8 +141,17 @@ contract Jobs is IJobs, Purse, Statements {
 
         entry.sites = uint16(number + 1);
         _seatOf[id][msg.sender] = number + 1;
-        _seats[id][number] = Seat(msg.sender, site.signer, true);
+        Seat storage place = _seats[id][number];
+        place.site = msg.sender;
+        place.signer = site.signer;
+        place.stakeHeld = true;
         emit SiteEnrolled(id, number, msg.sender, dataset, site.signer, site.agreementKey);
+        if (entry.sums == 0) {
+            datasets.reserve(dataset, msg.sender, id, 0, 0);
+        } else {
+            place.reserved = dataset;
+            datasets.reserve(dataset, msg.sender, id, entry.epsilonMicro, entry.deltaPico);
+        }
         _take(entry.token, entry.stake);
     }
 
@@ -405,6 +424,47 @@ contract Jobs is IJobs, Purse, Statements {
         if (amount > left) revert PayoutExhausted(amount, left);
         _paid[id].set(index);
         entry.paid += uint96(amount);
+    }
+
+    // ------------------------------------------------------------------ freeing the budget
+
+    /// @inheritdoc IJobs
+    function releaseBudget(
+        bytes32 id,
+        uint256 number,
+        Terms calldata terms,
+        Cost calldata cost,
+        bytes32[] calldata siblings
+    ) external {
+        Job storage entry = _jobs[id];
+        if (entry.stage < Stage.COMPLETED) revert WrongStage(id, entry.stage);
+        _onlySite(id, entry, number);
+        bytes32 dataset = _seats[id][number].reserved;
+        if (dataset == 0) revert NothingReserved(number);
+        bytes32 reached = _idOf(entry.buyer, terms);
+        if (reached != id) revert TermsDiffer(id, reached);
+        _checkCost(RollingHead.count(entry.head), terms, cost, siblings);
+        delete _seats[id][number].reserved;
+        emit BudgetCharged(id, number, dataset, cost.sums, cost.epsilonMicro, cost.deltaPico);
+        datasets.release(
+            dataset, id, terms.epsilonMicro - uint64(cost.epsilonMicro), terms.deltaPico - uint64(cost.deltaPico)
+        );
+    }
+
+    /// @dev Reverts unless a site may state this cost after so many rounds. The leaf names its own position, so a proof
+    /// of any depth that leads to the root is one of the table's.
+    function _checkCost(uint256 rounds, Terms calldata terms, Cost calldata cost, bytes32[] calldata siblings)
+        private
+        pure
+    {
+        uint256 most = terms.sums;
+        uint256 least = Math.min(rounds, most);
+        if (cost.sums < least || cost.sums > most) revert SumsOutOfRange(cost.sums, least, most);
+        bytes32 reached = MerkleSha256.rootOf(MerkleSha256.leafOf(abi.encode(cost)), cost.sums, siblings);
+        if (reached != terms.costs) revert CostUnknown(cost.sums, reached, terms.costs);
+        if (cost.epsilonMicro > terms.epsilonMicro || cost.deltaPico > terms.deltaPico) {
+            revert CostAboveReservation(cost.epsilonMicro, cost.deltaPico);
+        }
     }
 
     // ------------------------------------------------------------------ reading

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from caduceus.kinds import Address, Digest, JobId, Role, Seat, Tokens
+from caduceus.market.costs import Cost as Cost
 from caduceus.market.ledger import Anchor as Anchor
+from caduceus.market.ledger import BudgetMove as BudgetMove
 from caduceus.market.ledger import Claimed as Claimed
 from caduceus.market.ledger import DatasetEntry as DatasetEntry
 from caduceus.market.ledger import Enrolment as Enrolment
@@ -50,6 +52,9 @@ class Chain(Protocol):
 
     def datasets(self) -> Sequence[DatasetEntry]:
         """Every data set ever registered, in order of registration, as it stands now."""
+
+    def budget_moves(self, dataset: Digest) -> Sequence[BudgetMove]:
+        """Everything that jobs reserved of a data set's privacy budget and gave back, in order."""
 
     def job(self, job: JobId) -> JobEntry | None: ...
 
@@ -91,9 +96,12 @@ class Wallet(Protocol):
 
     def register_member(self, roles: Role, signer: Address, agreement_key: bytes, profile: Digest) -> Sent: ...
 
-    def register_dataset(self, commitment: Digest, card: Digest, terms: Digest, budget_micro: int) -> Sent: ...
+    def register_dataset(
+        self, commitment: Digest, card: Digest, terms: Digest, budget_micro: int, delta_pico: int
+    ) -> Sent:
+        """Offer a data set with a lifetime privacy budget; both 0 set none."""
 
-    def dataset_id(self, commitment: Digest, card: Digest, terms: Digest, budget_micro: int) -> Digest:
+    def dataset_id(self, commitment: Digest, card: Digest, terms: Digest, budget_micro: int, delta_pico: int) -> Digest:
         """The identifier that `register_dataset` by this account gives."""
 
     def withdraw_dataset(self, dataset: Digest) -> Sent: ...
@@ -113,7 +121,8 @@ class Wallet(Protocol):
 
     def accept(self, job: JobId) -> Sent: ...
 
-    def enrol(self, job: JobId, dataset: Digest) -> Sent: ...
+    def enrol(self, job: JobId, dataset: Digest) -> Sent:
+        """Take a seat with one's own data set, reserve its privacy budget for the whole run, put down the stake."""
 
     def start(self, job: JobId) -> Sent: ...
 
@@ -138,6 +147,9 @@ class Wallet(Protocol):
 
     def claim(self, job: JobId, amount: Tokens, index: int, siblings: Sequence[Digest]) -> Sent:
         """Pull a reward together with this account's stake or bond; amount 0 needs no proof."""
+
+    def release_budget(self, job: JobId, seat: Seat, terms: JobTerms, cost: Cost, siblings: Sequence[Digest]) -> Sent:
+        """Give this account's data set back what a job that is over reserved beyond `cost`; once."""
 
     def withdraw(self, token: Address) -> Sent:
         """Pull whatever the Jobs contract owes this account beyond claims (refunds, forfeits)."""

@@ -1,4 +1,4 @@
-"""The Jobs contract once more, in plain Python: what each call does or why it is refused, and who owns what.
+"""The contracts once more, in plain Python: what each call does or why it is refused, who owns what, what is spent.
 
 Written from the rules, not from the Solidity; the state machine drives both and finds where they part.
 """
@@ -9,6 +9,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from caduceus.kinds import Stage
+from caduceus.market.costs import Costs
 from caduceus.market.ledger import JobTerms
 
 
@@ -48,6 +49,8 @@ class Job:
     paid: set[int] = field(default_factory=set)
     stakes: set[str] = field(default_factory=set)
     bond: bool = False
+    reserved: dict[int, str] = field(default_factory=dict)
+    """The limited data sets of which the job holds a reservation, by seat."""
 
     @property
     def spent(self) -> int:
@@ -61,14 +64,30 @@ class Job:
         return escrow + reward + len(self.stakes) * self.terms.stake + self.bond * self.terms.bond
 
 
+@dataclass
+class Limited:
+    """A data set's privacy budget: every change of it, in epsilon and delta, reserved above zero and released below."""
+
+    owner: str
+    budget: tuple[int, int]
+    moves: list[tuple[int, int]] = field(default_factory=list)
+    offered: bool = True
+
+    @property
+    def spent(self) -> tuple[int, int]:
+        return sum(move[0] for move in self.moves), sum(move[1] for move in self.moves)
+
+
 class Model:
-    """All jobs, and what the contract owes to whom."""
+    """All jobs, what the contract owes to whom, and the budgets of data sets that have one."""
 
     def __init__(self) -> None:
         self.jobs: dict[bytes, Job] = {}
         self.credits: dict[str, int] = defaultdict(int)
         self.purses: dict[str, int] = defaultdict(int)
         """What each party gained (or gave) since the beginning."""
+        self.limited: dict[str, Limited] = {}
+        """By a name of each data set's own; a party's name stands for its data set without a budget."""
 
     @property
     def held(self) -> int:
@@ -106,15 +125,46 @@ class Model:
         job.bond = True
         self.purses[who] -= job.terms.bond
 
-    def enrol(self, now: int, who: str, name: bytes, owner: str) -> None:
+    def enrol(self, now: int, who: str, name: bytes, dataset: str) -> None:
         job = self._in(name, Stage.ENROLLING)
         _in_time(now, job.deadline)
-        _require(owner == who, "NotSteward")
         _require(len(job.sites) < job.terms.max_sites, "SeatsTaken")
         _require(who not in job.sites, "AlreadySeated")
+        self._reserve(job, who, dataset)
         job.sites.append(who)
         job.stakes.add(who)
         self.purses[who] -= job.terms.stake
+
+    def _reserve(self, job: Job, who: str, dataset: str) -> None:
+        limited = self.limited.get(dataset)
+        _require(limited is None or limited.offered, "DatasetInactive")
+        _require(who == (dataset if limited is None else limited.owner), "NotSteward")
+        if job.terms.sums == 0:
+            _require(limited is None, "ExactSumsRefused")
+            return
+        asked = (job.terms.epsilon_micro, job.terms.delta_pico)
+        _require(limited is not None, "BudgetExceeded")
+        assert limited is not None
+        fits = all(one + more <= most for one, more, most in zip(limited.spent, asked, limited.budget, strict=True))
+        _require(fits, "BudgetExceeded")
+        limited.moves.append(asked)
+        job.reserved[len(job.sites)] = dataset
+
+    def withdraw_dataset(self, who: str, dataset: str) -> None:
+        limited = self.limited[dataset]
+        _require(limited.offered, "DatasetInactive")
+        _require(who == limited.owner, "NotSteward")
+        limited.offered = False
+
+    def release(self, who: str, name: bytes, seat: int, costs: Costs, sums: int) -> None:
+        """`sums` of the table `costs`, which is the job's own."""
+        job = self._in(name, Stage.COMPLETED, Stage.REJECTED, Stage.EXPIRED)
+        _require(seat < len(job.sites), "SeatUnknown")
+        _require(who == job.sites[seat], "NotSite")
+        _require(seat in job.reserved, "NothingReserved")
+        _require(sums >= min(len(job.rounds), costs.sums), "SumsOutOfRange")
+        (epsilon, delta), (all_epsilon, all_delta) = costs.steps[sums], costs.steps[-1]
+        self.limited[job.reserved.pop(seat)].moves.append((epsilon - all_epsilon, delta - all_delta))
 
     def start(self, now: int, who: str, name: bytes) -> None:
         job = self._in(name, Stage.ENROLLING)

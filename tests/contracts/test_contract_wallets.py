@@ -31,7 +31,7 @@ class Hospital:
 def hospital(world: World, signer: Address | None = None) -> Hospital:
     """A member with a data set and a purse; signs with the wallet itself unless a signer is given."""
     wallet = deploy(world, "Wallet", world.treasury.address)
-    values = (digest("commitment", wallet), digest("card"), digest("terms"), 0)
+    values = (digest("commitment", wallet), digest("card"), digest("terms"), 0, 0)
     made = Hospital(world, wallet, suite.dataset_id(wallet, *values))
     at = world.deployment
     register = suite.MEMBERS["register"]

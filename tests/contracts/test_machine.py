@@ -1,4 +1,7 @@
-"""The contract and a plain Python model of it, driven side by side: they never part, and no money comes or goes."""
+"""The contracts and a plain Python model of them, driven side by side: they never part, no money comes or goes.
+
+What is spent of a privacy budget is what was reserved less what was given back, and never more than the budget.
+"""
 
 from __future__ import annotations
 
@@ -17,15 +20,16 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from model import Job, Model, Refusal
+from model import Job, Limited, Model, Refusal
 
 from caduceus.crypto import merkle, sign
 from caduceus.edges.gateway import Reverted, suite
 from caduceus.errors import Refused
 from caduceus.kinds import Seat, Stage, Tokens
+from caduceus.market.costs import Costs
 from caduceus.market.job import FINAL, Move, after
 from caduceus.market.ledger import JobTerms
-from suite_world import Party, Play, World, digest, embedded_world, leaf_data
+from suite_world import Party, Play, World, call, digest, embedded_world, leaf_data
 
 SITES = ("site-0", "site-1", "site-2", "site-3")
 BUYERS = ("buyer", "site-3")
@@ -37,9 +41,16 @@ jobs = st.integers(0, 8)
 """Which of three jobs: 0 to 2 as they are, others one that is in the right stage, if there is one (see `aim`)."""
 parties = st.sampled_from(PARTIES)
 rightly = st.sampled_from([True, True, True, True, False])
+usually = st.sampled_from([True, True, False])
 seats = st.integers(0, 3)
 rounds = st.integers(0, 2)
 reaches = st.sampled_from([Stage.OPEN, Stage.FUNDED, Stage.ENROLLING, Stage.TRAINING, Stage.SETTLING, Stage.SETTLING])
+tables = st.sampled_from([None, Costs(((0, 0), (2, 1), (3, 1), (4, 3))), Costs(((0, 0), (5, 5)))])
+"""What a job spends, sum by sum; None is exact sums."""
+UNSPENT = Costs(((0, 0), (1, 1)))
+"""What a site shows of a job that opens exact sums and so reserved nothing."""
+BUDGET = (9, 7)
+"""What each site's limited data set can bear: a job or two."""
 leaves = st.lists(st.sampled_from(LEAVES), min_size=4, max_size=4)
 
 
@@ -57,6 +68,7 @@ def terms(draw: st.DrawFn) -> dict[str, Any]:
         "enrol_for": draw(st.integers(40, 100)),
         "train_for": draw(st.integers(40, 100)),
         "challenge_for": draw(st.integers(20, 60)),
+        "costs": draw(tables),
     }
 
 
@@ -67,6 +79,7 @@ class Real:
     terms: JobTerms
     buyer: str
     play: Play
+    costs: Costs | None
     claims: merkle.Tree = field(default_factory=lambda: merkle.Tree([]))
 
 
@@ -97,6 +110,8 @@ class Machine(RuleBasedStateMachine):
         for name, amount in self.owed.items():
             self.model.credits[name] = amount
         self.base = self.held - self.model.held
+        self.limited = {f"{name}'s limited": world.limited(name, *BUDGET) for name in SITES}
+        self.model.limited = {f"{name}'s limited": Limited(name, BUDGET) for name in SITES}
 
     # ------------------------------------------------------------ both sides at once
 
@@ -169,12 +184,16 @@ class Machine(RuleBasedStateMachine):
     )
     def open(self, changes: dict[str, Any], buyer: str, who: str, together: bool, reach: Stage, row: list[str]) -> None:
         """A new job, which goes well until it reaches a stage."""
-        given = self.world.terms(coordinator=self.party(who).address, **changes)
+        costs: Costs | None = changes["costs"]
+        others = {name: value for name, value in changes.items() if name != "costs"} | {
+            "coordinator": self.party(who).address
+        }
+        given = self.world.terms(**others) if costs is None else self.world.private_terms(costs, **others)
         play = Play(self.world, sites=0, terms=given, id=self.party(buyer).wallet.job_id(given))
-        self.real.append(Real(given, buyer, play))
+        self.real.append(Real(given, buyer, play, costs))
         number = len(self.real) - 1
         self.open_again(number, who, together)
-        while self.stage(number) < reach:
+        while self.stage(number) < reach and self.stage(number) not in FINAL:
             self.step(number, row)
 
     def open_again(self, number: int, who: str, together: bool) -> None:
@@ -193,6 +212,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(number=jobs, right=rightly, other=parties)
     def fund(self, number: int, right: bool, other: str) -> None:
+        number = self.aim(number, Stage.OPEN)
         who = self.right_or(number, "buyer", right, other)
         name = self.name(number)
         self.act(
@@ -201,6 +221,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(number=jobs, right=rightly, other=parties)
     def cancel(self, number: int, right: bool, other: str) -> None:
+        number = self.aim(number, Stage.OPEN, Stage.FUNDED)
         who = self.right_or(number, "buyer", right, other)
         name = self.name(number)
         wallet = self.party(who).wallet
@@ -210,22 +231,45 @@ class Machine(RuleBasedStateMachine):
 
     @rule(number=jobs, right=rightly, other=parties)
     def accept(self, number: int, right: bool, other: str) -> None:
+        number = self.aim(number, Stage.FUNDED)
         who = self.right_or(number, "coordinator", right, other)
         name = self.name(number)
         wallet = self.party(who).wallet
         self.act(Move.ACCEPT, number, lambda now: self.model.accept(now, who, name), lambda: wallet.accept(name))
 
-    @rule(number=jobs, who=st.sampled_from(SITES), owner=parties, right=rightly)
-    def enrol(self, number: int, who: str, owner: str, right: bool) -> None:
-        name, whose = self.name(number), who if right else owner
-        dataset = self.world.dataset(whose)
+    @rule(number=jobs, who=st.sampled_from(SITES), other=st.sampled_from(PARTIES), right=rightly, fitting=usually)
+    def enrol(self, number: int, who: str, other: str, right: bool, fitting: bool) -> None:
+        """A site takes a seat with a data set of its own that has a budget if the job needs one, or with another."""
+        number = self.aim(number, Stage.ENROLLING)
+        name = self.name(number)
+        job = self.job(number)
+        needs_budget = job is not None and job.terms.sums > 0
+        whose = self.dataset_of(who if right else other, needs_budget if fitting else not needs_budget)
+        dataset = self.limited.get(whose) or self.world.dataset(whose)
         wallet = self.party(who).wallet
         expect = lambda now: self.model.enrol(now, who, name, whose)  # noqa: E731
         if self.act(Move.ENROL, number, expect, lambda: wallet.enrol(name, dataset)):
             self.real[number].play.sites += 1
 
+    def dataset_of(self, owner: str, limited: bool) -> str:
+        """The model's name of a party's data set."""
+        return f"{owner}'s limited" if limited and owner in SITES else owner
+
+    @rule(who=st.sampled_from(SITES), owner=st.sampled_from(SITES))
+    def withdraw_dataset(self, who: str, owner: str) -> None:
+        """A data set that is gone takes part no more; its reservations are still given back."""
+        whose = self.dataset_of(owner, True)
+        wallet = self.party(who).wallet
+        self.act(
+            None,
+            0,
+            lambda now: self.model.withdraw_dataset(who, whose),
+            lambda: wallet.withdraw_dataset(self.limited[whose]),
+        )
+
     @rule(number=jobs, right=rightly, other=parties)
     def start(self, number: int, right: bool, other: str) -> None:
+        number = self.aim(number, Stage.ENROLLING)
         who = self.right_or(number, "coordinator", right, other)
         name = self.name(number)
         wallet = self.party(who).wallet
@@ -246,11 +290,6 @@ class Machine(RuleBasedStateMachine):
         self, number: int, right: bool, other: str, shift: int, given: list[str], more: list[str], many: bool
     ) -> None:
         number = self.aim(number, Stage.TRAINING)
-        number = self.aim(number, Stage.ENROLLING)
-        number = self.aim(number, Stage.ENROLLING)
-        number = self.aim(number, Stage.FUNDED)
-        number = self.aim(number, Stage.OPEN, Stage.FUNDED)
-        number = self.aim(number, Stage.OPEN)
         who = self.right_or(number, "coordinator", right, other)
         name, job = self.name(number), self.job(number)
         count = len(job.rounds) if job is not None else 0
@@ -262,12 +301,12 @@ class Machine(RuleBasedStateMachine):
         ]
         roots = [merkle.Tree([merkle.leaf(one) if one else merkle.EMPTY for one in row]).root for row in rows]
         entries = [(root, digest("model", first + i), digest("record", first + i)) for i, root in enumerate(roots)]
-        call = ("anchorMany", name, first, entries) if many else ("anchor", name, first, *entries[0])
+        asked = ("anchorMany", name, first, entries) if many else ("anchor", name, first, *entries[0])
         done = self.act(
             Move.ANCHOR,
             number,
             lambda now: self.model.anchor(now, who, name, first, kinds),
-            lambda: self.party(who).do(*call),
+            lambda: self.party(who).do(*asked),
         )
         if done:
             self.real[number].play.leaves += rows
@@ -446,6 +485,25 @@ class Machine(RuleBasedStateMachine):
             lambda: wallet.claim(name, Tokens(amount), seat, siblings),
         )
 
+    @rule(number=jobs, who=parties, seat=seats, right=rightly, sums=st.integers(0, 3), enough=rightly)
+    def release(self, number: int, who: str, seat: int, right: bool, sums: int, enough: bool) -> None:
+        """A site says how many sums were opened, as a rule no fewer than there were rounds."""
+        number = self.aim(number, Stage.COMPLETED, Stage.REJECTED, Stage.EXPIRED)
+        job, name = self.job(number), self.name(number)
+        if job is None:
+            return
+        costs = self.real[number].costs or UNSPENT
+        if right and seat < len(job.sites):
+            who = job.sites[seat]
+        sums = min(max(sums, len(job.rounds)) if enough else sums, costs.sums)
+        wallet = self.party(who).wallet
+        self.act(
+            None,
+            number,
+            lambda now: self.model.release(who, name, seat, costs, sums),
+            lambda: wallet.release_budget(name, Seat(seat), self.real[number].terms, costs.at(sums), costs.proof(sums)),
+        )
+
     @rule(who=parties)
     def withdraw(self, who: str) -> None:
         wallet = self.party(who).wallet
@@ -473,9 +531,22 @@ class Machine(RuleBasedStateMachine):
         job = self.job(number)
         assert job is not None
         if len(job.sites) < min(job.terms.min_sites + 1, job.terms.max_sites):
-            self.enrol(number, SITES[len(job.sites)], "buyer", True)
+            self.enrol_next(number, job)
         else:
             self.start(number, True, "buyer")
+
+    def enrol_next(self, number: int, job: Job) -> None:
+        """The next site whose data set can bear the job; if there is none, the job runs out of time."""
+        asked = (job.terms.epsilon_micro, job.terms.delta_pico)
+        for site in SITES:
+            limited = self.model.limited[self.dataset_of(site, True)]
+            left = [most - spent for most, spent in zip(limited.budget, limited.spent, strict=True)]
+            bears = limited.offered and asked[0] <= left[0] and asked[1] <= left[1]
+            if site not in job.sites and (job.terms.sums == 0 or bears):
+                self.enrol(number, site, "buyer", True, True)
+                return
+        self.world.pass_time(101)
+        self.expire(number, "buyer")
 
     def anchor_or_settle(self, number: int, given: list[str]) -> None:
         job = self.job(number)
@@ -520,6 +591,13 @@ class Machine(RuleBasedStateMachine):
             if Stage.TRAINING <= job.stage <= Stage.REJECTED:
                 assert entry.head == real.play.head()
 
+    @invariant()
+    def no_budget_is_overspent_or_differs(self) -> None:
+        for name, limited in self.model.limited.items():
+            ((_, _, offered, _, *spent),) = call(self.world, suite.DATASETS["dataset"], self.limited[name])
+            assert (offered, *spent) == (limited.offered, *limited.spent)
+            assert all(0 <= amount <= most for amount, most in zip(spent, limited.budget, strict=True))
+
     def teardown(self) -> None:
         """Every job can be brought to an end, and then everybody gets all that they are owed."""
         for number in range(len(self.real)):
@@ -534,8 +612,17 @@ class Machine(RuleBasedStateMachine):
         for name in PARTIES:
             if self.model.credits.get(name, 0):
                 self.withdraw(name)
+        self.every_move_of_a_budget_was_told()
         self.the_contract_holds_exactly_what_it_owes()
         self.nobodys_money_differs()
+
+    def every_move_of_a_budget_was_told(self) -> None:
+        for name, limited in self.model.limited.items():
+            told = [
+                (-move.epsilon_micro, -move.delta_pico) if move.released else (move.epsilon_micro, move.delta_pico)
+                for move in self.world.chain.budget_moves(self.limited[name])
+            ]
+            assert told == limited.moves
 
     def finish(self, number: int) -> None:
         job = self.job(number)
@@ -553,6 +640,9 @@ class Machine(RuleBasedStateMachine):
         for seat, site in enumerate(job.sites):
             self.claim(number, site, seat, True, True)
             self.claim(number, site, seat, True, False)
+            if seat in job.reserved:
+                self.release(number, site, seat, True, 0, True)
+            assert seat not in job.reserved
         self.claim(number, job.coordinator, 99, False, False)
 
 

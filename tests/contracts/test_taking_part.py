@@ -50,7 +50,7 @@ def test_sites_take_seats_in_order_with_a_stake_each(world: World) -> None:
     assert [one.signer for one in seats] == [play.site(seat).signer.address for seat in range(3)]
     assert [one.dataset for one in seats] == [world.dataset(f"site-{seat}") for seat in range(3)]
     assert seats[1].agreement_key == digest("agreement", "site-1")
-    kept = (f"0x{play.site(2).address.hex()}", f"0x{play.site(2).signer.address.hex()}", True)
+    kept = (f"0x{play.site(2).address.hex()}", f"0x{play.site(2).signer.address.hex()}", True, bytes(32))
     assert call(world, suite.JOBS["seat"], play.id, 2) == (kept,)
 
 
@@ -80,7 +80,7 @@ def test_a_site_enrols_its_own_active_data_set_only(world: World) -> None:
         site.wallet.enrol(play.id, other)
     with refused("DatasetInactive", digest("unheard of")):
         site.wallet.enrol(play.id, digest("unheard of"))
-    given = (digest("short-lived", next(world.nonce)), digest("card"), digest("terms"), 0)
+    given = (digest("short-lived", next(world.nonce)), digest("card"), digest("terms"), 0, 0)
     site.wallet.register_dataset(*given)
     name = site.wallet.dataset_id(*given)
     site.wallet.withdraw_dataset(name)

@@ -18,13 +18,19 @@ from caduceus.edges.gateway.abi import unhex
 from caduceus.errors import PeerFault, Refused, Unavailable
 from caduceus.kinds import Address, JobId, Stage, Tokens
 from caduceus.ports import Chain, Wallet
-from suite_world import Play, World, digest, key_of
+from suite_world import Play, World, digest, key_of, refused
 
 
 def altered(deployment: Deployment, **changes: object) -> Deployment:
     """The deployment with some fields replaced."""
     values = {one.name: getattr(deployment, one.name) for one in fields(deployment)}  # type: ignore[arg-type]
     return Deployment(**(values | changes))
+
+
+def created(world: World, name: str, *arguments: Address) -> Address:
+    """One contract of the suite, deployed by the treasury."""
+    code = load(name).bytecode + encode(["address"] * len(arguments), arguments)
+    return Address(unhex(world.treasury.send(b"", code, f"{name}.constructor")["contractAddress"]))
 
 
 def meddled(world: World, wanted: str, alter: Any) -> GatewayChain:
@@ -64,7 +70,7 @@ def test_jobs_and_data_sets_are_listed_in_the_order_of_their_making(world: World
     jobs = [Play(world, sites=0).funded().id for _ in range(3)]
     assert list(world.chain.jobs())[-3:] == jobs
     site = world.party("site-0")
-    given = [(digest("order", next(world.nonce)), digest("card"), digest("terms"), n) for n in range(3)]
+    given = [(digest("order", next(world.nonce)), digest("card"), digest("terms"), n, n) for n in range(3)]
     for values in given:
         site.wallet.register_dataset(*values)
     ids = [site.wallet.dataset_id(*values) for values in given]
@@ -153,17 +159,40 @@ def test_the_right_code_with_wrong_links_is_refused(world: World) -> None:
         check(world.node, altered(world.deployment, members=other.members))
     with pytest.raises(Refused, match=r"Jobs.datasets is"):
         check(world.node, altered(world.deployment, datasets=other.datasets))
-    mixed = load("Jobs").bytecode + encode(("address", "address"), (world.deployment.members, other.datasets))
-    jobs = unhex(world.treasury.send(b"", mixed, "a mixed suite")["contractAddress"])
+    datasets = created(world, "Datasets", other.members, world.treasury.creates(1))
+    jobs = created(world, "Jobs", world.deployment.members, datasets)
     with pytest.raises(Refused, match=r"Datasets.members is"):
-        check(world.node, altered(world.deployment, datasets=other.datasets, jobs=jobs))
+        check(world.node, altered(world.deployment, datasets=datasets, jobs=jobs))
+
+
+def test_data_sets_that_obey_another_spender_are_refused(world: World) -> None:
+    spender = f"0x{named.DATASETS['spender'].selector.hex()}"
+
+    def request(method: str, params: Sequence[Any]) -> Any:
+        if method == "eth_call" and params[0]["data"] == spender:
+            return f"0x{(bytes(12) + world.deployment.token).hex()}"
+        return world.node.request(method, params)
+
+    with pytest.raises(Refused, match=f"Datasets.spender is 0x{world.deployment.token.hex()}"):
+        check(Node(request), world.deployment)
+
+
+def test_jobs_are_not_deployed_to_data_sets_that_expect_another_contract(world: World) -> None:
+    with refused("SpenderDiffers", world.deployment.jobs):
+        created(world, "Jobs", world.deployment.members, world.deployment.datasets)
+
+
+def test_an_account_foretells_where_its_next_contracts_will_be(world: World) -> None:
+    foretold = [world.treasury.creates(ahead) for ahead in range(2)]
+    assert [created(world, "Members"), created(world, "Members")] == foretold
+    assert world.treasury.creates(0) not in foretold
 
 
 def test_a_node_that_changes_a_specification_is_caught(world: World) -> None:
     play = Play(world, sites=0).funded()
 
     def forge(logs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        return [{**log, "data": "0x" + digest("another job").hex()} for log in logs]
+        return [{**log, "data": log["data"][:-64] + digest("another job").hex()} for log in logs]
 
     with pytest.raises(PeerFault, match="JobOpened does not fit"):
         meddled(world, "eth_getLogs", forge).job(play.id)

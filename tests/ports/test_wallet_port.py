@@ -204,7 +204,7 @@ def test_arguments_of_the_wrong_type_are_our_own_mistake_and_nothing_is_sent(wor
     with pytest.raises(Misuse, match=r"DemoToken.transfer"):
         wallet.transfer(world.deployment.token, world.treasury.address, Tokens(-1))
     with pytest.raises(Misuse, match=r"Datasets.register"):
-        wallet.register_dataset(Digest(b"short" * 7), digest(1), digest(2), 0)
+        wallet.register_dataset(Digest(b"short" * 7), digest(1), digest(2), 0, 0)
     with pytest.raises(Misuse, match="in order and without gaps"):
         wallet.anchor(JobId(digest("job")), [])
     one, other = (Anchor(n, digest(1), digest(2), digest(3)) for n in (0, 2))

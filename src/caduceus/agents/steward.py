@@ -13,14 +13,15 @@ from caduceus.agents.payment import collect
 from caduceus.data.card import Card, matches
 from caduceus.data.policy import Terms, Verdict, judge
 from caduceus.data.schema import Schema
-from caduceus.errors import Refused
+from caduceus.errors import Misuse, Refused
 from caduceus.kinds import Address, Digest, JobId, Role, Stage
-from caduceus.learn.program import build_task
+from caduceus.market.costs import Costs
 from caduceus.market.job import FINAL
 from caduceus.market.settlement import Settlement
 from caduceus.market.specification import JobSpec
 from caduceus.market.terms import ask_of, difference, terms_of
-from caduceus.ports import Chain, JobEntry, Store, Wallet
+from caduceus.market.work import work_of
+from caduceus.ports import Chain, JobEntry, JobTerms, Store, Wallet
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +44,22 @@ class Steward:
 
         returns  the data set's identifier on the chain
         """
-        card, terms = self.store.put(canon.pack(self.card)), self.store.put(canon.pack(self.terms))
-        commitment = Digest(self.card.commitment)
-        budget = self.terms.budget_micro
-        dataset = self.wallet.dataset_id(commitment, card, terms, budget)
+        self.store.put(canon.pack(self.card))
+        self.store.put(canon.pack(self.terms))
+        dataset = self.dataset
         if self.chain.dataset(dataset) is None:
-            self.wallet.register_dataset(commitment, card, terms, budget)
+            self.wallet.register_dataset(*self._registered())
         return dataset
+
+    @property
+    def dataset(self) -> Digest:
+        """The data set's identifier on the chain, whether or not it is registered yet."""
+        return self.wallet.dataset_id(*self._registered())
+
+    def _registered(self) -> tuple[Digest, Digest, Digest, int, int]:
+        """What is registered: commitment, card, terms, and the privacy budget in epsilon and delta."""
+        card, terms = canon.digest(self.card), canon.digest(self.terms)
+        return Digest(self.card.commitment), card, terms, self.terms.budget_micro, self.terms.delta_pico
 
     def specification(self, entry: JobEntry) -> JobSpec:
         """What a job on the chain asks for.
@@ -61,13 +71,24 @@ class Steward:
     def consider(self, entry: JobEntry) -> Verdict:
         """Whether this data set may take part in a job, with the reasons if not."""
         spec = self.specification(entry)
-        task_rounds = build_task(spec.learning, spec.schema).max_rounds
+        task_rounds = work_of(spec).max_rounds
         if not matches(self.card, spec.schema):
             return Verdict((f"it asks for data as in '{spec.schema.title}', and this data set means something else",))
         found = difference(terms_of(spec, task_rounds, token=entry.token, coordinator=entry.coordinator), entry)
         if found is not None:
             return Verdict((f"the specification and the chain name different values of {found}",))
-        return judge(self.terms, ask_of(spec, entry.buyer))
+        epsilon, delta = self._spent_elsewhere(entry.id)
+        return judge(self.terms, ask_of(spec, entry.buyer), spent_micro=epsilon, spent_delta_pico=delta)
+
+    def _spent_elsewhere(self, job: JobId) -> tuple[int, int]:
+        """What all jobs but this one have spent or hold reserved, epsilon and delta: a seat does not refuse itself."""
+        if not self.terms.budget_micro:
+            return 0, 0
+        moves = [move for move in self.chain.budget_moves(self.dataset) if move.job != job]
+        return (
+            sum(-move.epsilon_micro if move.released else move.epsilon_micro for move in moves),
+            sum(-move.delta_pico if move.released else move.delta_pico for move in moves),
+        )
 
     def enrol(self, job: JobId, dataset: Digest) -> None:
         """Take a seat in a job that the terms allow, with the stake that it asks for.
@@ -88,6 +109,31 @@ class Steward:
     def is_seated(self, job: JobId) -> bool:
         """Whether this account has a seat in the job."""
         return any(one.site == self.wallet.account for one in self.chain.enrolments(job))
+
+    def settle_budget(self, job: JobId, terms: JobTerms, costs: Costs, opened: int) -> None:
+        """Give the data set back, once, what a job that has ended reserved of its privacy budget and did not spend.
+
+        terms   as the job was opened
+        costs   the table whose root is in the terms
+        opened  how many sums this site's updates entered, anchored or not; afterwards it must not enter any more
+
+        The chain takes anchored rounds for sums, failed ones too, so it may charge more than was opened, never less.
+        Nothing is sent if nothing is to be given back, or if it was before. Raises Misuse if `costs` are another job's.
+        """
+        entry = self.chain.job(job)
+        if entry is None or entry.stage not in FINAL:
+            return
+        seated = next((one for one in self.chain.enrolments(job) if one.site == self.wallet.account), None)
+        if seated is None or self._was_released(job, seated.dataset):
+            return
+        if costs.root != terms.costs:
+            raise Misuse(f"settle_budget: these are not the costs in the terms of job 0x{job.hex()}")
+        stated = max(opened, min(entry.rounds, costs.sums))
+        if costs.steps[stated] != costs.steps[-1]:
+            self.wallet.release_budget(job, seated.seat, terms, costs.at(stated), costs.proof(stated))
+
+    def _was_released(self, job: JobId, dataset: Digest) -> bool:
+        return any(move.job == job and move.released for move in self.chain.budget_moves(dataset))
 
     def collect(self, job: JobId, settlement: Settlement | None) -> None:
         """Pull the reward and the stake of a job that has ended, and any credit.

@@ -34,7 +34,23 @@ class DatasetEntry:
     terms: Digest
     budget_micro: int
     """Lifetime privacy budget in millionths of epsilon; 0 means that none was set."""
+    delta_pico: int
+    """The same in millionths of a millionth of delta; 0 exactly where `budget_micro` is."""
     active: bool
+    epsilon_spent_micro: int
+    """What jobs have spent of the budget, or have reserved and not given back."""
+    delta_spent_pico: int
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetMove:
+    """What a job did to a data set's privacy budget."""
+
+    job: JobId
+    epsilon_micro: int
+    delta_pico: int
+    released: bool
+    """True for what the job gave back when it was over, False for what it reserved at enrolment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +68,15 @@ class JobTerms:
     enrol_for: int
     train_for: int
     challenge_for: int
+    epsilon_micro: int
+    """What a whole run spends of each site's privacy budget, in millionths of epsilon; 0 if the sums are exact, and
+    then the next three are 0 too."""
+    delta_pico: int
+    """The same in millionths of a millionth of delta."""
+    sums: int
+    """How many sums a whole run opens."""
+    costs: Digest
+    """Merkle root of what has been spent by number of sums (see `market.costs`)."""
     spec: Digest
     """Digest of the job specification's canonical bytes."""
 
@@ -79,6 +104,11 @@ class JobEntry:
     rounds: int
     claims: Digest
     payout: Tokens
+    epsilon_micro: int
+    """What enrolling reserves of a site's privacy budget; 0 if the job opens exact sums."""
+    delta_pico: int
+    sums: int
+    costs: Digest
     spec: Digest
 
 

@@ -15,6 +15,7 @@ from eth_abi.exceptions import DecodingError, EncodingError
 
 from caduceus.contracts import NAMES, load
 from caduceus.crypto.sign import keccak
+from caduceus.edges.gateway.wording import in_words
 from caduceus.errors import Misuse, Refused
 from caduceus.kinds import Stage
 
@@ -92,6 +93,9 @@ class Reason:
     values: tuple[Any, ...]
 
     def __str__(self) -> str:
+        said = in_words(self.name, self.values)
+        if said is not None:
+            return said
         shown = (f"{label}={_show(value)}" for label, value in zip(self.labels, self.values, strict=True))
         return f"{self.name}({', '.join(shown)})"
 

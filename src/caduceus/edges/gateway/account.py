@@ -55,6 +55,15 @@ class Account:
     def __repr__(self) -> str:
         return f"Account(0x{self.address.hex()})"
 
+    def creates(self, ahead: int) -> Address:
+        """Where a contract will be that this account creates, `ahead` transactions after its next one.
+
+        Raises RpcError or Unavailable if the node does not count the account's transactions.
+        """
+        with self._lock:
+            nonce = self._nonce() + ahead
+        return Address(keccak(rlp.encode([self.address, nonce]))[12:])
+
     def invoke(self, to: bytes, function: Function, *arguments: object) -> Sent:
         """Call a contract's function in a transaction; returns once it is included.
 

@@ -16,7 +16,7 @@ from caduceus.edges.gateway.deployment import Deployment, check
 from caduceus.edges.gateway.node import Node
 from caduceus.errors import PeerFault, Refused, Unavailable
 from caduceus.kinds import Address, Digest, JobId, Role, Seat, Stage, Tokens
-from caduceus.market.ledger import Anchor, Claimed, DatasetEntry, Enrolment, JobEntry, Member, Omission
+from caduceus.market.ledger import Anchor, BudgetMove, Claimed, DatasetEntry, Enrolment, JobEntry, Member, Omission
 
 
 @final
@@ -31,7 +31,7 @@ class GatewayChain:
         self._node = node
         self._at = deployment
         self._domain = sign.domain_separator(deployment.chain_id, deployment.jobs)
-        self._specs: dict[bytes, Digest] = {}
+        self._digests: dict[bytes, tuple[Digest, Digest]] = {}
 
     @property
     def domain(self) -> bytes:
@@ -67,12 +67,32 @@ class GatewayChain:
         entries = []
         for log in logs:
             if _is(log, registered):
-                name, steward, commitment, card, terms, budget = registered.read(log)
+                name, steward, commitment, card, terms, epsilon, delta = registered.read(log)
                 account = Address(unhex(steward))
-                if suite.dataset_id(account, commitment, card, terms, budget) != name:
+                if suite.dataset_id(account, commitment, card, terms, epsilon, delta) != name:
                     raise _forged(registered, name)
-                entries.append(DatasetEntry(name, account, commitment, card, terms, budget, name not in gone))
+                spent = self._spent(name, delta)
+                entries.append(
+                    DatasetEntry(name, account, commitment, card, terms, epsilon, delta, name not in gone, *spent)
+                )
         return entries
+
+    def _spent(self, dataset: Digest, delta_pico: int) -> tuple[int, int]:
+        """What the state says is spent, and what it need not be asked where there is no budget."""
+        if not delta_pico:
+            return 0, 0
+        ((*_, epsilon_spent, delta_spent),) = self._node.call(self._at.datasets, suite.DATASETS["dataset"], dataset)
+        return epsilon_spent, delta_spent
+
+    def budget_moves(self, dataset: Digest) -> Sequence[BudgetMove]:
+        """What jobs reserved of a data set's privacy budget and gave back, in order."""
+        reserved, released = (suite.DATASET_EVENTS[name] for name in ("BudgetReserved", "BudgetReleased"))
+        moves = []
+        for log in self._node.logs(self._at.datasets, [reserved, released], dataset, since=self._at.block):
+            back = _is(log, released)
+            _, job, epsilon_micro, delta_pico = (released if back else reserved).read(log)
+            moves.append(BudgetMove(JobId(job), epsilon_micro, delta_pico, back))
+        return moves
 
     # ------------------------------------------------------------ jobs
 
@@ -85,11 +105,13 @@ class GatewayChain:
         (fields,) = self._node.call(self._at.jobs, suite.JOBS["job"], job)
         coordinator, stage, deadline, max_rounds, sites, min_sites, buyer, price, token, stake, bond = fields[:11]
         max_sites, *durations = fields[11:15]
-        signer, payout, rolling, claims = fields[17:21]
+        sums, signer, payout, rolling, claims = fields[17:22]
+        epsilon_micro, delta_pico = fields[23:25]
         if stage == Stage.NONE:
             return None
         limits = (min_sites, max_sites, max_rounds)
-        spec = self._spec(job, buyer, (token, price, coordinator, stake, bond, *limits, *durations))
+        privacy = (epsilon_micro, delta_pico, sums)
+        opened = self._opened(job, buyer, (token, price, coordinator, stake, bond, *limits, *durations, *privacy))
         return JobEntry(
             id=job,
             buyer=Address(unhex(buyer)),
@@ -109,22 +131,29 @@ class GatewayChain:
             rounds=head.count(rolling),
             claims=Digest(claims),
             payout=Tokens(payout),
-            spec=spec,
+            epsilon_micro=epsilon_micro,
+            delta_pico=delta_pico,
+            sums=sums,
+            costs=opened[0],
+            spec=opened[1],
         )
 
-    def _spec(self, job: JobId, buyer: str, terms: tuple[object, ...]) -> Digest:
-        """The state keeps all terms but this digest; the event has it, and the id commits to all of them."""
-        if job not in self._specs:
+    def _opened(self, job: JobId, buyer: str, terms: tuple[object, ...]) -> tuple[Digest, Digest]:
+        """The root of the costs and the digest of the specification.
+
+        The state keeps all terms but these two; the event has them, and the id commits to all of them.
+        """
+        if job not in self._digests:
             opened = self._job_events("JobOpened", job)
             if not opened:
                 raise Unavailable(
                     f"the node has no log of the opening of job 0x{job.hex()}; ask one that keeps old logs"
                 )
-            spec = opened[0][3]
-            if suite.job_id(buyer, (*terms, spec)) != job:
+            costs, spec = opened[0][3:]
+            if suite.job_id(buyer, (*terms, costs, spec)) != job:
                 raise _forged(suite.JOB_EVENTS["JobOpened"], job)
-            self._specs[job] = Digest(spec)
-        return self._specs[job]
+            self._digests[job] = Digest(costs), Digest(spec)
+        return self._digests[job]
 
     def enrolments(self, job: JobId) -> Sequence[Enrolment]:
         """The job's seats, in their order."""

@@ -38,7 +38,8 @@ def deploy(account: Account, *, supply: int) -> Deployment:
     block = account.node.height()
     token = _create(account, "DemoToken", supply)
     members = _create(account, "Members")
-    datasets = _create(account, "Datasets", members)
+    # Jobs comes next, so its address is known; if another transaction of the account came between, Jobs would revert.
+    datasets = _create(account, "Datasets", members, account.creates(1))
     jobs = _create(account, "Jobs", members, datasets)
     return Deployment(account.node.chain_id(), block, token, members, datasets, jobs)
 
@@ -55,11 +56,12 @@ def check(node: Node, deployment: Deployment) -> None:
     for name, place in places:
         if not load(name).matches(node.code(place)):
             raise Refused(f"the code at 0x{place.hex()} is not that of the contract {name}")
-    jobs = contract("Jobs").functions
+    jobs, datasets = contract("Jobs").functions, contract("Datasets").functions
     links = (
         ("Jobs.members", deployment.jobs, jobs["members"], deployment.members),
         ("Jobs.datasets", deployment.jobs, jobs["datasets"], deployment.datasets),
-        ("Datasets.members", deployment.datasets, contract("Datasets").functions["members"], deployment.members),
+        ("Datasets.members", deployment.datasets, datasets["members"], deployment.members),
+        ("Datasets.spender", deployment.datasets, datasets["spender"], deployment.jobs),
     )
     for what, place, function, expected in links:
         (found,) = node.call(place, function)

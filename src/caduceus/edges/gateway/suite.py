@@ -17,7 +17,7 @@ DATASET_EVENTS = contract("Datasets").events
 JOB_EVENTS = contract("Jobs").events
 
 _TERMS = JOBS["openAndFund"].inputs[0]
-_DATASET = ("address", "bytes32", "bytes32", "bytes32", "uint64")
+_DATASET = ("address", "bytes32", "bytes32", "bytes32", "uint64", "uint64")
 
 
 def terms_tuple(terms: JobTerms) -> tuple[object, ...]:
@@ -34,6 +34,10 @@ def terms_tuple(terms: JobTerms) -> tuple[object, ...]:
         terms.enrol_for,
         terms.train_for,
         terms.challenge_for,
+        terms.epsilon_micro,
+        terms.delta_pico,
+        terms.sums,
+        terms.costs,
         terms.spec,
     )
 
@@ -43,6 +47,8 @@ def job_id(buyer: Address | str, terms: tuple[object, ...]) -> JobId:
     return JobId(keccak(encode(("address", _TERMS), (buyer, terms))))
 
 
-def dataset_id(steward: Address | str, commitment: bytes, card: bytes, terms: bytes, budget_micro: int) -> Digest:
+def dataset_id(
+    steward: Address | str, commitment: bytes, card: bytes, terms: bytes, budget_micro: int, delta_pico: int
+) -> Digest:
     """The id of the data set that `steward` registers with these values (see `Datasets.idOf`)."""
-    return Digest(keccak(encode(_DATASET, (steward, commitment, card, terms, budget_micro))))
+    return Digest(keccak(encode(_DATASET, (steward, commitment, card, terms, budget_micro, delta_pico))))

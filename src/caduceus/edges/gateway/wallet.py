@@ -12,6 +12,7 @@ from caduceus.edges.gateway.chain import GatewayChain
 from caduceus.edges.gateway.deployment import Deployment
 from caduceus.errors import Misuse, Refused
 from caduceus.kinds import Address, Digest, JobId, Role, Seat, Tokens
+from caduceus.market.costs import Cost
 from caduceus.market.ledger import Anchor, JobTerms
 from caduceus.ports import Sent
 
@@ -46,18 +47,25 @@ class GatewayWallet:
         function = suite.MEMBERS["register"]
         return self._account.invoke(self._at.members, function, int(roles), signer, agreement_key, profile)
 
-    def register_dataset(self, commitment: Digest, card: Digest, terms: Digest, budget_micro: int) -> Sent:
-        """Offer a data set."""
+    def register_dataset(
+        self, commitment: Digest, card: Digest, terms: Digest, budget_micro: int, delta_pico: int
+    ) -> Sent:
+        """Offer a data set with a lifetime privacy budget; both 0 set none."""
         function = suite.DATASETS["register"]
-        return self._account.invoke(self._at.datasets, function, commitment, card, terms, budget_micro)
+        return self._account.invoke(self._at.datasets, function, commitment, card, terms, budget_micro, delta_pico)
 
-    def dataset_id(self, commitment: Digest, card: Digest, terms: Digest, budget_micro: int) -> Digest:
+    def dataset_id(self, commitment: Digest, card: Digest, terms: Digest, budget_micro: int, delta_pico: int) -> Digest:
         """The identifier that `register_dataset` by this account gives."""
-        return suite.dataset_id(self.account, commitment, card, terms, budget_micro)
+        return suite.dataset_id(self.account, commitment, card, terms, budget_micro, delta_pico)
 
     def withdraw_dataset(self, dataset: Digest) -> Sent:
         """Take a data set off the market, for ever."""
         return self._account.invoke(self._at.datasets, suite.DATASETS["withdraw"], dataset)
+
+    def release_budget(self, job: JobId, seat: Seat, terms: JobTerms, cost: Cost, siblings: Sequence[Digest]) -> Sent:
+        """Give this account's data set back what a job that is over reserved beyond `cost`; once."""
+        stated = (cost.sums, cost.epsilon_micro, cost.delta_pico)
+        return self._jobs("releaseBudget", job, seat, suite.terms_tuple(terms), stated, siblings)
 
     # ------------------------------------------------------------ money
 
@@ -96,7 +104,7 @@ class GatewayWallet:
         return self._jobs("accept", job)
 
     def enrol(self, job: JobId, dataset: Digest) -> Sent:
-        """Take a seat with one's own data set and put down the stake."""
+        """Take a seat with one's own data set, reserve its privacy budget for the whole run, put down the stake."""
         return self._jobs("enrol", job, dataset)
 
     def start(self, job: JobId) -> Sent:

@@ -1,0 +1,50 @@
+"""Refusals of the contracts in words, where their bare figures are in units that nobody reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+_MICRO = 10**6
+_PICO = 10**12
+
+
+def in_words(name: str, values: tuple[Any, ...]) -> str | None:
+    """What a contract's custom error means; None where it is best read as the contract declares it.
+
+    values  in the order in which the error declares them
+    """
+    said = _SENTENCES.get(name)
+    return None if said is None else said(*values)
+
+
+def _over_budget(dataset: bytes, epsilon: int, epsilon_left: int, delta: int, delta_left: int) -> str:
+    asked, left = _amounts(epsilon, delta), _amounts(epsilon_left, delta_left)
+    return f"over budget: asks for {asked}, and {left} is left for data set 0x{dataset.hex()}"
+
+
+def _exact_sums(dataset: bytes) -> str:
+    return (
+        f"the job opens exact sums, and data set 0x{dataset.hex()} has a privacy budget: "
+        "it takes part only in jobs with differential privacy"
+    )
+
+
+def _half_a_budget(epsilon: int, delta: int) -> str:
+    return f"a privacy budget names both epsilon and delta, or neither, and this is {_amounts(epsilon, delta)}"
+
+
+def _above_reservation(epsilon: int, delta: int) -> str:
+    return f"the job's table of costs says {_amounts(epsilon, delta)}, more than it reserved: all of it stays spent"
+
+
+def _amounts(epsilon: int, delta: int) -> str:
+    return f"epsilon {epsilon / _MICRO:.12g} with delta {delta / _PICO:.12g}"
+
+
+_SENTENCES: Mapping[str, Callable[..., str]] = {
+    "BudgetExceeded": _over_budget,
+    "ExactSumsRefused": _exact_sums,
+    "BudgetIncomplete": _half_a_budget,
+    "CostAboveReservation": _above_reservation,
+}
