@@ -16,6 +16,7 @@ from torch import nn
 
 from caduceus.errors import Misuse, Refused
 from caduceus.kinds import Floats
+from caduceus.learn.clipped import clipped_sum
 from caduceus.learn.fedavg import Course
 from caduceus.learn.spec import TANH
 
@@ -59,6 +60,23 @@ class TorchNetwork:
     def opening(self, inputs: int, seed: int) -> Floats:
         """The module's own first weights, drawn with `seed`: float64[parameters], the same with one torch version."""
         return _flat(self._module(inputs, seed))
+
+    def slopes(self, inputs: int) -> Floats:
+        """float64[parameters]: 1 for parameters of two or more axes, which penalties act on."""
+        parameters = self._module(inputs, 0).parameters()
+        return np.concatenate([np.full(one.numel(), float(one.dim() > 1)) for one in parameters])
+
+    def clipped(self, weights: Floats, matrix: Floats, target: Floats, shares: Floats, clip: float) -> Floats:
+        """The sum of all rows' gradients, each cut to Euclidean norm `clip` and then weighed: float64[parameters].
+
+        In float64: what rounding does to the sum is part of what one patient can change (see `privacy.mechanisms`).
+        """
+        module = self._module(matrix.shape[1], 0).double()
+        nn.utils.vector_to_parameters(torch.from_numpy(weights), module.parameters())
+        with _deterministic(0):
+            rows, wanted = torch.from_numpy(np.ascontiguousarray(matrix)), torch.from_numpy(target)
+            found = clipped_sum(module, rows, wanted, clip=clip, weights=torch.from_numpy(shares))
+        return np.asarray(found.total.double().numpy())
 
     def train(self, weights: Floats, matrix: Floats, target: Floats, course: Course) -> Floats:
         """The change that a course of gradient descent makes: float64[parameters]."""
