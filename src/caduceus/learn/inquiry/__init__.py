@@ -1,0 +1,1 @@
+"""Questions about many data sets at once, answered by one noisy sum."""
