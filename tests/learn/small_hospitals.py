@@ -46,7 +46,7 @@ def learning(
 ) -> Learning:
     if averaging is not None:
         logistic = None
-    return Learning(FEATURES, ("pressure", "stage"), "event", logistic, averaging, evaluation, seed=7)
+    return Learning(FEATURES, ("pressure", "stage"), "event", logistic, averaging, None, evaluation, seed=7)
 
 
 def table(rows: int, seed: int, *, rate: float = 0.4) -> Table:

@@ -29,7 +29,7 @@ def opened(
     schema = federation.public_schema
     features, missing = (HEART, HEART_MISSING) if name == "heart" else (schema.features, ())
     logistic = NEWTON if averaging is None else None
-    spec = Learning(features, missing, schema.targets[0], logistic, averaging, evaluation, seed=0)
+    spec = Learning(features, missing, schema.targets[0], logistic, averaging, None, evaluation, seed=0)
     task = build_task(spec, schema)
     return task, [task.ready(one.table, one.name) for one in read_sites(federation, data_root=root)]
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from caduceus import canon
 from caduceus.errors import Misuse
 from caduceus.kinds import Floats
 from caduceus.learn.program import Program
@@ -19,7 +20,7 @@ from caduceus.learn.state import State
 from caduceus.learn.task import Task
 
 
-def unsafe_open_run(task: Task, sites: Sequence[SiteData]) -> State:
+def unsafe_open_run(task: Task[SiteData], sites: Sequence[SiteData]) -> State:
     """A whole run with plain sums: every vector is seen by whoever calls this.
 
     sites    at least one, from `task.ready`
@@ -31,12 +32,13 @@ def unsafe_open_run(task: Task, sites: Sequence[SiteData]) -> State:
         raise Misuse("unsafe_open_run: no sites")
     state = task.opening()
     while not task.finished(state):
-        total = np.sum([task.contribute(state, site) for site in sites], axis=0)
+        secret = canon.digest(state)  # whom a private step draws is no secret in the open
+        total = np.sum([task.contribute(state, site, secret) for site in sites], axis=0)
         state = task.combine(state, total, len(sites))
     return state
 
 
-def unsafe_pooled(task: Task, sites: Sequence[SiteData]) -> State:
+def unsafe_pooled(task: Task[SiteData], sites: Sequence[SiteData]) -> State:
     """The same learning with all rows in one place, under the splits that the sites made.
 
     Federated Newton gives this model too, up to rounding; federated averaging does not.

@@ -49,6 +49,9 @@ class Network(Protocol):
     def opening(self, inputs: int, seed: int) -> Floats:
         """The first weights: float64[parameters], the same on every machine."""
 
+    def slopes(self, inputs: int) -> Floats:
+        """float64[parameters]: 1 for weights, 0 for intercepts and whatever else no penalty acts on."""
+
     def train(self, weights: Floats, matrix: Floats, target: Floats, course: Course) -> Floats:
         """How a course of gradient descent on the mean logistic loss changes the weights.
 
@@ -56,6 +59,14 @@ class Network(Protocol):
         matrix   float64[rows, inputs], standardised
         target   float64[rows], 0 or 1
         returns  float64[parameters], the change
+        """
+
+    def clipped(self, weights: Floats, matrix: Floats, target: Floats, shares: Floats, clip: float) -> Floats:
+        """The sum of all rows' gradients of the logistic loss, each cut to Euclidean norm `clip` and then weighed.
+
+        shares   float64[rows] in (0, 1], the weights
+        clip     > 0
+        returns  float64[parameters]
         """
 
     def log_odds(self, weights: Floats, matrix: Floats) -> Floats:

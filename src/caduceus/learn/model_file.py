@@ -9,6 +9,7 @@ from caduceus import canon
 from caduceus.errors import Misuse
 from caduceus.kinds import JobId
 from caduceus.learn.perceptron import Perceptron
+from caduceus.learn.private.program import PrivateProgram
 from caduceus.learn.program import Program
 from caduceus.learn.state import Moments, State
 
@@ -22,7 +23,7 @@ HOW_TO_USE = (
 )
 
 
-def model_json(task: Program, state: State, job: JobId) -> str:
+def model_json(task: Program | PrivateProgram, state: State, job: JobId) -> str:
     """The final model of a job.
 
     state  with a trained model; its digest in the file is the one that the chain anchored
@@ -51,7 +52,7 @@ def model_json(task: Program, state: State, job: JobId) -> str:
     )
 
 
-def _inputs(task: Program, known: Moments) -> list[dict[str, Any]]:
+def _inputs(task: Program | PrivateProgram, known: Moments) -> list[dict[str, Any]]:
     design = task.design
     inputs: list[dict[str, Any]] = []
     for i, name in enumerate(design.names):
@@ -68,13 +69,21 @@ def _inputs(task: Program, known: Moments) -> list[dict[str, Any]]:
     return inputs
 
 
-def _network(task: Program, state: State) -> dict[str, Any]:
+def _network(task: Program | PrivateProgram, state: State) -> dict[str, Any]:
     if state.newton is not None:
         weights = state.newton.weights[0]
         layer = {"weights": [weights[:-1].tolist()], "intercepts": [float(weights[-1])]}
         return {"activation": None, "layers": [layer]}
-    if state.averaged is not None and isinstance(task.network, Perceptron):
-        layers = task.network.layers(state.averaged.weights[0], task.design.width)
+    if state.noisy is not None:
+        weights = state.noisy.weights
+        return {
+            "activation": None,
+            "layers": [{"weights": [weights[:-1].tolist()], "intercepts": [float(weights[-1])]}],
+        }
+    flat = None if state.averaged is None else state.averaged.weights[0]
+    flat = flat if state.descended is None else state.descended.weights
+    if flat is not None and isinstance(task.network, Perceptron):
+        layers = task.network.layers(flat, task.design.width)
         return {
             "activation": task.network.activation if len(layers) > 1 else None,
             "layers": [{"weights": matrix.tolist(), "intercepts": bias.tolist()} for matrix, bias in layers],

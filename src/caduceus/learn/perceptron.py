@@ -50,6 +50,13 @@ class Perceptron:
         reach = [np.full(outputs * (width + 1), width**-0.5) for outputs, width in self.shapes(inputs)]
         return np.asarray(uniform * np.concatenate(reach), dtype=np.float64)
 
+    def slopes(self, inputs: int) -> Floats:
+        """float64[parameters]: 1 for weights, 0 for intercepts."""
+        marks = [
+            part for outputs, width in self.shapes(inputs) for part in (np.ones(outputs * width), np.zeros(outputs))
+        ]
+        return np.concatenate(marks)
+
     def layers(self, weights: Floats, inputs: int) -> list[tuple[Floats, Floats]]:
         """Weight matrix and intercepts of every layer: views of `weights`."""
         layers = []
@@ -69,6 +76,43 @@ class Perceptron:
             signal = np.tanh(signal) if self.activation == TANH else np.maximum(signal, 0.0)
         slopes, intercepts = layers[-1]
         return np.asarray(signal @ slopes[0] + intercepts[0])
+
+    def clipped(self, weights: Floats, matrix: Floats, target: Floats, shares: Floats, clip: float) -> Floats:
+        """The sum of all rows' gradients, each cut to Euclidean norm `clip` and then weighed: float64[parameters].
+
+        No row's own gradient is ever written out: its norm in a layer is that of the row's input, with a 1 for the
+        intercept, times that of the gradient at the layer's output (Goodfellow 2015), and the sum is one product per
+        layer (Bu et al. 2023).
+        """
+        layers = self.layers(weights, matrix.shape[1])
+        inputs = [matrix]
+        for slopes, intercepts in layers[:-1]:
+            signal = inputs[-1] @ slopes.T + intercepts
+            inputs.append(np.tanh(signal) if self.activation == TANH else np.maximum(signal, 0.0))
+        slopes, intercepts = layers[-1]
+        slope = (sigmoid(inputs[-1] @ slopes[0] + intercepts[0]) - target)[:, None]
+        outputs = [slope]
+        for (slopes, _), signal in zip(layers[:0:-1], inputs[:0:-1], strict=True):
+            bend = 1.0 - signal * signal if self.activation == TANH else (signal > 0).astype(np.float64)
+            outputs.append((outputs[-1] @ slopes) * bend)
+        outputs.reverse()
+        squares = sum(
+            ((given * given).sum(axis=1) + 1.0) * (back * back).sum(axis=1)
+            for given, back in zip(inputs, outputs, strict=True)
+        )
+        # A row whose gradient is beyond float64 counts nothing, and the others as they would without it: whether, and
+        # what, a site answers must not hang on one row.
+        beyond = ~np.isfinite(squares)
+        if beyond.any():
+            inputs = [np.where(beyond[:, None], 0.0, given) for given in inputs]
+            outputs = [np.where(beyond[:, None], 0.0, back) for back in outputs]
+            squares = np.where(beyond, 0.0, squares)
+        counted = shares * np.minimum(1.0, clip / np.maximum(np.sqrt(squares), 1e-300))
+        parts = []
+        for given, back in zip(inputs, outputs, strict=True):
+            weighed = counted[:, None] * back
+            parts += [(weighed.T @ given).ravel(), weighed.sum(axis=0)]
+        return np.concatenate(parts)
 
     def train(self, weights: Floats, matrix: Floats, target: Floats, course: Course) -> Floats:
         """The change that a course of gradient descent makes: float64[parameters]."""

@@ -129,7 +129,10 @@ class Program:
         judging = folds.judging(target, label, self.spec.seed, self.spec.evaluation)
         return SiteData(label, self.design.features(table), target, folds.learning(judging, self.fits), judging)
 
-    def contribute(self, state: State, site: SiteData) -> Floats:
+    def release(self, state: State) -> None:
+        """Sums are exact (`private.program.PrivateProgram` adds noise to the same learning)."""
+
+    def contribute(self, state: State, site: SiteData, secret: bytes = b"") -> Floats:
         """The site's half of the coming round: float64[length], each entry within the bound.
 
         Reveals: see the `contribute` of `moments`, `newton`, `fedavg` and `evaluate`.

@@ -88,14 +88,38 @@ class Averaging:
     bits: int
 
 
-@canon.record("learn/spec/1")
+@canon.record("learn/descent/1")
+class Descent:
+    """Stochastic gradient descent with differential privacy (Abadi et al. 2016), one step of all sites per round.
+
+    hidden      widths of the hidden layers; () is logistic regression
+    activation  relu or tanh
+    rounds      steps, >= 1
+    sampling    chance of every patient to be in a step, in (0, 1]
+    rate        step length, on the mean gradient of the patients that are expected in a step, > 0
+    momentum    share of the last move that is made again, in [0, 1)
+    penalty     L2 penalty on weights that are not intercepts, in units of one over all training rows, >= 0
+    clip        Euclidean bound on the gradient of one patient, > 0
+    """
+
+    hidden: tuple[int, ...]
+    activation: str
+    rounds: int
+    sampling: float
+    rate: float
+    momentum: float
+    penalty: float
+    clip: float
+
+
+@canon.record("learn/spec/2")
 class Learning:
     """Everything public that decides what is learned, besides the schema and the rows.
 
     features            names of schema columns of role feature
     missing_indicators  those of them whose absence is itself a feature
     target              name of a boolean schema column of role target
-    logistic, averaging the kind of model: exactly one of them
+    logistic, averaging, descent  the kind of model: exactly one of them
     evaluation          how quality is judged
     seed                >= 0; decides splits, orders and first weights
     """
@@ -105,6 +129,7 @@ class Learning:
     target: str
     logistic: Logistic | None
     averaging: Averaging | None
+    descent: Descent | None
     evaluation: Evaluation
     seed: int
 
@@ -116,12 +141,15 @@ def check(spec: Learning) -> None:
 
     Raises Refused.
     """
-    _require((spec.logistic is None) != (spec.averaging is None), "model", "choose one kind of model")
+    kinds = (spec.logistic, spec.averaging, spec.descent)
+    _require(sum(kind is not None for kind in kinds) == 1, "model", "choose one kind of model")
     _require(0 <= spec.seed < 2**63, "seed", "from 0 to 2^63 - 1")
     if spec.logistic is not None:
         _check_logistic(spec.logistic)
     if spec.averaging is not None:
         _check_averaging(spec.averaging)
+    if spec.descent is not None:
+        _check_descent(spec.descent)
     _check_evaluation(spec.evaluation)
 
 
@@ -131,9 +159,23 @@ def _check_logistic(model: Logistic) -> None:
     _require(1 <= model.max_rounds <= 1000, "model.max_rounds", "from 1 to 1000")
 
 
+def _check_layers(hidden: tuple[int, ...], activation: str) -> None:
+    _require(all(1 <= width <= 65536 for width in hidden), "model.hidden", "widths from 1 to 65536")
+    _require(activation in (RELU, TANH), "model.activation", "relu or tanh")
+
+
+def _check_descent(model: Descent) -> None:
+    _check_layers(model.hidden, model.activation)
+    _require(1 <= model.rounds <= 10000, "model.rounds", "from 1 to 10000")
+    _require(0 < model.sampling <= 1, "model.sampling", "above 0, at most 1")
+    _require(0 < model.rate <= 100, "model.rate", "above 0, at most 100")
+    _require(0 <= model.momentum < 1, "model.momentum", "from 0, below 1")
+    _require(0 <= model.penalty <= 1e6, "model.penalty", "from 0 to 1e6")
+    _require(0.001 <= model.clip <= 1024, "model.clip", "from 0.001 to 1024")
+
+
 def _check_averaging(model: Averaging) -> None:
-    _require(all(1 <= width <= 65536 for width in model.hidden), "model.hidden", "widths from 1 to 65536")
-    _require(model.activation in (RELU, TANH), "model.activation", "relu or tanh")
+    _check_layers(model.hidden, model.activation)
     _require(1 <= model.rounds <= 10000, "model.rounds", "from 1 to 10000")
     _require(1 <= model.epochs <= 1000, "model.epochs", "from 1 to 1000")
     _require(1 <= model.batch <= 2**20, "model.batch", "from 1 to 2^20")

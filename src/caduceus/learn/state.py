@@ -19,6 +19,8 @@ import numpy.typing as npt
 from caduceus import canon
 from caduceus.errors import Refused
 from caduceus.kinds import Floats
+from caduceus.learn.inquiry.answers import Answers
+from caduceus.learn.private.noisy import Noisy
 
 
 class Phase(IntEnum):
@@ -28,6 +30,7 @@ class Phase(IntEnum):
     TRAINING = 1
     EVALUATION = 2
     DONE = 3
+    QUESTIONS = 4
 
 
 @canon.record("learn/moments/1")
@@ -87,6 +90,20 @@ class Averaged:
     rounds: int
 
 
+@canon.record("learn/descended/1")
+class Descended:
+    """Where gradient descent with differential privacy stands.
+
+    weights   float64[parameters]
+    velocity  float64[parameters], the last move, before the step length
+    steps     so far
+    """
+
+    weights: Floats
+    velocity: Floats
+    steps: int
+
+
 @canon.record("learn/quality/1")
 class Quality:
     """How well models predict rows that they did not learn from; a leading axis over repeats.
@@ -114,23 +131,33 @@ class Quality:
     histogram: Floats
 
 
-@canon.record("learn/state/1")
+@canon.record("learn/state/2")
 class State:
-    """The public state of a job; what has not been reached yet is None.
+    """The public state of a job; what has not been reached yet, or is another kind of job's, is None.
 
-    round  rounds combined so far
-    phase  what the coming round computes
+    round      rounds combined so far
+    phase      what the coming round computes
+    moments    of every job that trains
+    newton     logistic regression from exact sums
+    averaged   federated averaging
+    noisy      logistic regression from noisy sums
+    descended  gradient descent with differential privacy
+    quality    of every job that judges its model
+    answers    of an analysis
     """
 
     round: int
     phase: Phase
-    moments: Moments | None
-    newton: Newton | None
-    averaged: Averaged | None
-    quality: Quality | None
+    moments: Moments | None = None
+    newton: Newton | None = None
+    averaged: Averaged | None = None
+    noisy: Noisy | None = None
+    descended: Descended | None = None
+    quality: Quality | None = None
+    answers: Answers | None = None
 
 
-OPENING = State(0, Phase.MOMENTS, None, None, None, None)
+OPENING = State(0, Phase.MOMENTS)
 """Before the first round nothing is known."""
 
 
@@ -157,41 +184,53 @@ def check(state: State, shape: Shape) -> None:
 
     Raises Refused, naming the field.
     """
+    require(state.phase is not Phase.QUESTIONS, "phase")
     trained = state.phase > Phase.MOMENTS
     by_newton = trained and shape.parameters is None
-    _require(0 <= state.round <= shape.rounds, "round")
-    _require((state.moments is not None) == trained, "moments")
-    _require((state.newton is not None) == by_newton, "newton")
-    _require((state.averaged is not None) == (trained and not by_newton), "averaged")
-    _require((state.quality is not None) == (state.phase is Phase.DONE and shape.repeats > 0), "quality")
-    _require(state.phase is not Phase.EVALUATION or shape.repeats > 0, "phase")
+    require(0 <= state.round <= shape.rounds, "round")
+    require((state.moments is not None) == trained, "moments")
+    require((state.newton is not None) == by_newton, "newton")
+    require((state.averaged is not None) == (trained and not by_newton), "averaged")
+    require(state.noisy is None, "noisy")
+    require(state.descended is None, "descended")
+    require(state.answers is None, "answers")
+    require((state.quality is not None) == (state.phase is Phase.DONE and shape.repeats > 0), "quality")
+    require(state.phase is not Phase.EVALUATION or shape.repeats > 0, "phase")
     fits, columns = shape.fits, shape.columns
     if state.moments is not None:
         for name in ("rows", "positives"):
-            _check_array(state.moments, name, (fits,))
+            check_array(state.moments, name, (fits,))
         for name in ("mean", "deviation"):
-            _check_array(state.moments, name, (fits, columns))
-        _require(bool((state.moments.rows >= 1).all()), "moments.rows")
-        _require(bool((state.moments.deviation > 0).all()), "moments.deviation")
+            check_array(state.moments, name, (fits, columns))
+        require(bool((state.moments.rows >= 1).all()), "moments.rows")
+        require(bool((state.moments.deviation > 0).all()), "moments.deviation")
     if state.newton is not None:
         for name in ("weights", "trial"):
-            _check_array(state.newton, name, (fits, columns + 1))
+            check_array(state.newton, name, (fits, columns + 1))
         for name in ("active", "halvings"):
-            _check_array(state.newton, name, (fits,), "|u1")
-        _require(state.newton.objective.shape == (fits,), "newton.objective")
-        _require(bool((state.newton.active <= 1).all()), "newton.active")
+            check_array(state.newton, name, (fits,), "|u1")
+        require(state.newton.objective.shape == (fits,), "newton.objective")
+        require(bool((state.newton.active <= 1).all()), "newton.active")
     if state.averaged is not None and shape.parameters is not None:
-        _check_array(state.averaged, "weights", (fits, shape.parameters))
-        _check_array(state.averaged, "share", (fits,))
+        check_array(state.averaged, "weights", (fits, shape.parameters))
+        check_array(state.averaged, "share", (fits,))
 
 
-def _check_array(record: Any, name: str, shape: tuple[int, ...], kind: str = "<f8") -> None:
+def check_array(record: Any, name: str, shape: tuple[int, ...], kind: str = "<f8") -> None:
+    """Refuse a record whose array is of another shape or type, or not finite.
+
+    Raises Refused, naming record and field.
+    """
     array = getattr(record, name)
     fits = array.dtype.str == kind and array.shape == shape and bool(np.isfinite(array).all())
-    _require(fits, f"{type(record).__name__.lower()}.{name}")
+    require(fits, f"{type(record).__name__.lower()}.{name}")
 
 
-def _require(holds: bool, field: str) -> None:
+def require(holds: bool, field: str) -> None:
+    """Refuse a state because of a field.
+
+    Raises Refused, naming it, unless `holds`.
+    """
     if not holds:
         raise Refused(f"state: {field} is not what a run of this task has here; the sender holds another task or none")
 

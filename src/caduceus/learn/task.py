@@ -7,22 +7,33 @@ of it, in the open, so that anyone who holds the sum can do it again.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
 from caduceus.data.table import Table
 from caduceus.errors import Misuse
 from caduceus.kinds import Floats
-from caduceus.learn.rows import SiteData
+from caduceus.learn.rows import Ready
 from caduceus.learn.state import State
+from caduceus.privacy.mechanisms import Release
 
 SITES_LIMIT = 1024
 """No sum has more parties than this; the proof that no sum wraps needs a limit."""
 
 
-class Task(Protocol):
-    """Learning as sums. Everything but `ready` and `contribute` is public and can be re-executed."""
+D = TypeVar("D", bound=Ready)
+
+
+class Task(Protocol[D]):
+    """Learning as sums. Everything but `ready` and `contribute` is public and can be re-executed.
+
+    D  what a site computes its vectors from
+    """
+
+    @property
+    def trains_long(self) -> bool:
+        """Whether a site computes for longer than its messages take: then sites gain from running side by side."""
 
     @property
     def max_rounds(self) -> int:
@@ -55,7 +66,13 @@ class Task(Protocol):
     def bits(self, state: State) -> int:
         """32 or 64: the ring of the coming round's sum."""
 
-    def ready(self, table: Table, label: str) -> SiteData:
+    def release(self, state: State) -> Release | None:
+        """The noise that the coming round's sum carries, which every site adds a share of; None if the sum is exact.
+
+        Where there is noise its `length`, `bound` and `scale` are those of the round, and `bits` is 64.
+        """
+
+    def ready(self, table: Table, label: str) -> D:
         """A site's rows as this task uses them; done once, before the first round.
 
         table  the site's records, under the schema that the task was built for
@@ -64,8 +81,11 @@ class Task(Protocol):
         Raises Refused, naming the column, if the table does not fit.
         """
 
-    def contribute(self, state: State, site: SiteData) -> Floats:
-        """The site's half of the coming round: float64[length], each entry within the bound.
+    def contribute(self, state: State, site: D, secret: bytes = b"") -> Floats:
+        """The site's half of the coming round, without noise: float64[length], each entry within the bound.
+
+        secret  32 bytes that this site alone knows and uses for this state alone: draws which patients take part,
+                where a task samples them; other tasks do not look at it
 
         The same arguments give the same bytes on one machine.
         """

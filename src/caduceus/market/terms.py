@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from caduceus import canon
-from caduceus.data.policy import Ask
+from caduceus.crypto.merkle import EMPTY
+from caduceus.data.policy import Ask, show_micro
+from caduceus.errors import Refused
 from caduceus.kinds import Address
+from caduceus.learn.inquiry.queries import columns as asked_columns
+from caduceus.market.costs import Costs
 from caduceus.market.ledger import JobEntry, JobTerms
-from caduceus.market.specification import JobSpec
+from caduceus.market.specification import JobSpec, Privacy
+from caduceus.privacy.accountant import table
+
+_SAID_BY_BOTH = (
+    *("token", "coordinator", "price", "stake", "bond", "min_sites", "max_sites", "max_rounds"),
+    *("epsilon_micro", "delta_pico", "sums", "costs", "spec"),
+)
 
 
 def terms_of(spec: JobSpec, task_rounds: int, *, token: Address, coordinator: Address) -> JobTerms:
@@ -15,8 +27,10 @@ def terms_of(spec: JobSpec, task_rounds: int, *, token: Address, coordinator: Ad
     task_rounds  the most rounds that its task can have
     token        the ERC-20 that pays
     coordinator  account of the party that will sum
+
+    Raises as `costs_of`.
     """
-    money, times = spec.money, spec.deadlines
+    money, times, costs = spec.money, spec.deadlines, costs_of(spec)
     return JobTerms(
         token=token,
         price=money.price,
@@ -29,13 +43,39 @@ def terms_of(spec: JobSpec, task_rounds: int, *, token: Address, coordinator: Ad
         enrol_for=times.enrol,
         train_for=times.train,
         challenge_for=times.challenge,
+        epsilon_micro=0 if costs is None else costs.whole.epsilon_micro,
+        delta_pico=0 if costs is None else costs.whole.delta_pico,
+        sums=0 if costs is None else costs.sums,
+        costs=EMPTY if costs is None else costs.root,
         spec=canon.digest(spec),
     )
 
 
+def costs_of(spec: JobSpec) -> Costs | None:
+    """What the job spends of a site's privacy budget, sum by sum; None if it opens exact sums.
+
+    Delta is spent whole with the first sum, and so is what the specification states above the accountant's figure.
+
+    Raises Refused if the accountant does not know an event, or finds more spent than the specification states.
+    """
+    return None if spec.privacy is None else _priced(spec.privacy)
+
+
+@lru_cache(maxsize=64)  # every party computes it from the same public record, and sampled rounds take seconds
+def _priced(privacy: Privacy) -> Costs:
+    prices = table(privacy.spending, privacy.delta_pico)
+    if prices[-1] > privacy.epsilon_micro:
+        raise Refused(
+            f"the job states an epsilon of {show_micro(privacy.epsilon_micro)}, and what it opens is worth "
+            f"{show_micro(prices[-1])}"
+        )
+    over = privacy.epsilon_micro - prices[-1]
+    return Costs(((0, 0), *((price + over, privacy.delta_pico) for price in prices[1:])))
+
+
 def difference(terms: JobTerms, entry: JobEntry) -> str | None:
     """The first thing in which a job on the chain is not what the terms say; None if there is none."""
-    for name in ("token", "coordinator", "price", "stake", "bond", "min_sites", "max_sites", "max_rounds", "spec"):
+    for name in _SAID_BY_BOTH:
         if getattr(terms, name) != getattr(entry, name):
             return name
     return None
@@ -43,15 +83,22 @@ def difference(terms: JobTerms, entry: JobEntry) -> str | None:
 
 def ask_of(spec: JobSpec, buyer: Address) -> Ask:
     """What a data set's terms need to know of a job."""
-    money, learning = spec.money, spec.learning
+    money = spec.money
     return Ask(
         buyer=buyer,
         purpose=spec.purpose,
         visibility=spec.visibility,
-        columns=(*learning.features, learning.target),
+        columns=_columns(spec),
         min_sites=spec.cohort or spec.min_sites,
         max_sites=spec.max_sites,
         price=money.price,
         fee=money.fee,
-        epsilon_micro=None,
+        epsilon_micro=0 if spec.privacy is None else spec.privacy.epsilon_micro,
+        delta_pico=0 if spec.privacy is None else spec.privacy.delta_pico,
+        missing_percent=0 if spec.privacy is None else spec.privacy.missing_percent,
     )
+
+
+def _columns(spec: JobSpec) -> tuple[str, ...]:
+    learned = () if spec.learning is None else (*spec.learning.features, spec.learning.target)
+    return learned if spec.analysis is None else (*learned, *asked_columns(spec.analysis))

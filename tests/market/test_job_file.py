@@ -1,13 +1,17 @@
 """A job file becomes a specification, or one clear error."""
 
+from dataclasses import replace
+
 import pytest
 
 from caduceus import canon
 from caduceus.data.schema import Column, Schema
 from caduceus.errors import Refused
 from caduceus.kinds import Address, Visibility
-from caduceus.market.specification import JobSpec, read_job_file, specify
-from caduceus.market.terms import ask_of
+from caduceus.market.job_file import read_job_file, specify
+from caduceus.market.specification import JobSpec
+from caduceus.market.terms import ask_of, costs_of
+from caduceus.privacy.accountant import epsilon_micro
 
 SCHEMA = Schema(
     "Tiny",
@@ -122,3 +126,109 @@ def test_a_job_file_with_groups_that_cannot_be_names_the_key(old, new, message):
 @pytest.mark.parametrize("cohort", [3, 5])
 def test_a_cohort_of_half_the_sites_or_fewer_will_do(cohort):
     assert spec_of(COHORT.replace("cohort = 5", f"cohort = {cohort}")).cohort == cohort
+
+
+# ---------------------------------------------------------------- differential privacy
+
+PRIVATE = FILE.replace(
+    'method = "cross"\nrepeats = 2\nfolds = 5', 'method = "holdout"\nrepeats = 1\nfraction = 0.2'
+) + ("[privacy]\nepsilon = 1.0\ndelta = 1e-6\nmissing = 10\n")
+ASKING = """
+[job]
+kind = "analysis"
+title = "How many are ill"
+schema = "schema.toml"
+[privacy]
+epsilon = 0.5
+[[query]]
+name = "ill"
+kind = "histogram"
+column = "ill"
+[[query]]
+name = "age"
+kind = "mean"
+column = "age"
+[money]
+price = 1000
+"""
+
+
+def test_a_private_job_states_its_epsilon_and_the_noise_for_it():
+    spec = spec_of(PRIVATE)
+    assert spec.privacy is not None
+    assert (spec.privacy.epsilon_micro, spec.privacy.delta_pico, spec.privacy.missing_percent) == (10**6, 10**6, 10)
+    assert [part.releases for part in spec.privacy.spending.parts] == [13, 1]
+    assert 0.99e6 < epsilon_micro(spec.privacy.spending, 10**6) <= 10**6
+    assert canon.unpack(JobSpec, canon.pack(spec)) == spec
+    asked = ask_of(spec, Address(bytes(20)))
+    assert (asked.epsilon_micro, asked.delta_pico) == (10**6, 10**6)
+    costs = costs_of(spec)
+    assert costs is not None
+    assert costs.sums == 14
+    assert costs.steps[-1] == (10**6, 10**6)
+    assert costs.steps[1][1] == 10**6  # delta is spent whole with the first sum
+
+
+def test_a_private_job_without_a_number_of_rounds_has_few():
+    spec = spec_of(PRIVATE.replace("rounds = 12\n", ""))
+    assert spec.learning is not None
+    assert spec.learning.logistic is not None
+    assert spec.learning.logistic.max_rounds == 4
+    assert spec_of(FILE.replace("rounds = 12\n", "")).learning.logistic.max_rounds == 20
+
+
+def test_an_exact_job_asks_for_no_epsilon():
+    spec = spec_of(FILE)
+    assert spec.privacy is None
+    assert costs_of(spec) is None
+    asked = ask_of(spec, Address(bytes(20)))
+    assert (asked.epsilon_micro, asked.delta_pico) == (0, 0)
+
+
+def test_an_analysis_asks_questions_in_one_noisy_sum():
+    spec = spec_of(ASKING)
+    assert spec.learning is None
+    assert spec.analysis is not None
+    assert [query.name for query in spec.analysis.queries] == ["ill", "age"]
+    assert spec.privacy is not None
+    assert spec.privacy.spending.releases == 1
+    assert ask_of(spec, Address(bytes(20))).columns == ("ill", "age")
+    assert canon.unpack(JobSpec, canon.pack(spec)) == spec
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (ASKING.replace("[privacy]\nepsilon = 0.5\n", ""), r"a job of kind 'analysis' needs \[privacy\]"),
+        (ASKING.replace('kind = "analysis"\n', ""), r"a job of kind 'train' needs \[model\]"),
+        (ASKING + '[task]\ntarget = "ill"\n', "a job of kind 'analysis' has no 'task'"),
+        (PRIVATE + '[[query]]\nname = "x"\nkind = "count"\n', "a job of kind 'train' has no 'query'"),
+        (ASKING.replace('column = "age"', 'column = "weight"'), "age.*weight"),
+        (PRIVATE.replace("epsilon = 1.0", "epsilon = 0"), "privacy epsilon"),
+        (PRIVATE.replace("missing = 10", "missing = 95"), "privacy missing"),
+        (PRIVATE.replace('kind = "logistic"\nrounds = 12', 'kind = "mlp"'), "use 'dp-sgd' or 'logistic'"),
+        (FILE.replace('kind = "logistic"\nrounds = 12', 'kind = "dp-sgd"'), r"'dp-sgd' needs a \[privacy\] table"),
+        (PRIVATE.replace("epsilon = 1.0", "epsilons = 1.0"), "epsilons"),
+    ],
+)
+def test_parts_that_do_not_fit_together_are_refused(text: str, why: str):
+    with pytest.raises(Refused, match=why):
+        spec_of(text)
+
+
+def test_a_specification_that_states_less_than_it_spends_is_refused():
+    spec = spec_of(PRIVATE)
+    assert spec.privacy is not None
+    cheap = replace(spec, privacy=replace(spec.privacy, epsilon_micro=900_000))
+    with pytest.raises(Refused, match=r"states an epsilon of 0.9, and what it opens is worth (1|0.99\d*)"):
+        costs_of(cheap)
+
+
+def test_what_is_stated_above_the_accountants_figure_is_spent_with_the_first_sum():
+    spec = spec_of(PRIVATE)
+    assert spec.privacy is not None
+    dear = costs_of(replace(spec, privacy=replace(spec.privacy, epsilon_micro=1_500_000)))
+    assert dear is not None
+    assert dear.steps[0] == (0, 0)
+    assert dear.steps[1][0] > 500_000
+    assert dear.steps[-1][0] == 1_500_000

@@ -1,0 +1,1 @@
+"""The same learning from sums that carry noise."""

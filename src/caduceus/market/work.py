@@ -1,0 +1,40 @@
+"""What a specification asks its sites to compute: one `learn.task.Task` for everybody who reads it."""
+
+from __future__ import annotations
+
+from caduceus.errors import Refused
+from caduceus.learn.inquiry.program import Inquiry, build_inquiry
+from caduceus.learn.private.program import PrivateProgram, build_private
+from caduceus.learn.program import Program, build_task
+from caduceus.market.specification import JobSpec
+from caduceus.privacy.mechanisms import Crowd
+
+Training = Program | PrivateProgram
+"""Learning from exact sums, or from noisy ones."""
+
+Work = Training | Inquiry
+"""Everything that a job may ask for."""
+
+
+def target_of(work: Work) -> str | None:
+    """The column that a job predicts; None if it asks questions."""
+    return None if isinstance(work, Inquiry) else work.design.target
+
+
+def work_of(spec: JobSpec) -> Work:
+    """The task of a job.
+
+    Raises Refused, naming the field or column, if the specification makes no sense.
+    """
+    privacy = spec.privacy
+    if (spec.learning is None) == (spec.analysis is None):
+        raise Refused("the specification asks for a model or for answers, one of them")
+    if privacy is None:
+        if spec.learning is None:
+            raise Refused("privacy: answers are published with noise only; the specification has none")
+        return build_task(spec.learning, spec.schema)
+    crowd = Crowd(spec.cohort, privacy.missing_percent)
+    if spec.analysis is not None:
+        return build_inquiry(spec.analysis, spec.schema, privacy.spending, crowd)
+    assert spec.learning is not None
+    return build_private(spec.learning, spec.schema, privacy.spending, crowd)
