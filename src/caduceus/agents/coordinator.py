@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from caduceus import canon
 from caduceus.agents.anchoring import Anchoring, OnSent
@@ -89,7 +90,7 @@ class Coordinator:
         self,
         job: JobId,
         spec: JobSpec,
-        task: Task,
+        task: Task[Any],
         channel: Channel,
         *,
         on_round: OnRound,
@@ -137,7 +138,7 @@ class Coordinator:
                 state = done.state
         return state
 
-    def last_state(self, job: JobId, task: Task) -> State:
+    def last_state(self, job: JobId, task: Task[Any]) -> State:
         """The public state that the anchored rounds of a job led to."""
         anchors = self.chain.anchors(job)
         return canon.unpack(State, self.store.get(anchors[-1].model)) if anchors else task.opening()
@@ -151,7 +152,7 @@ class Coordinator:
         self.journal.put_once(_key(done.record.job, done.record.round), canon.pack(_Kept(done.root, record)))
         return anchor
 
-    def _resume(self, entry: JobEntry, spec: JobSpec, task: Task, on_round: OnRound) -> _Resumed:
+    def _resume(self, entry: JobEntry, spec: JobSpec, task: Task[Any], on_round: OnRound) -> _Resumed:
         """What an earlier process did: the state that it reached, and what has become of its rounds."""
         state, anchors, past = task.opening(), [], Past(0, 0, False, ())
         for number in range(len(self.journal.keys(_prefix(entry.id)))):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, final
+from typing import Any, Protocol, final
 
 import numpy as np
 
@@ -86,7 +86,7 @@ class Rounds:
     def __init__(
         self,
         grounds: Grounds,
-        task: Task,
+        task: Task[Any],
         channel: Channel,
         *,
         signer: Signer,

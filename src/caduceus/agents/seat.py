@@ -9,19 +9,20 @@ sum that would tell two lists apart never exists.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar, final
+from typing import Any, TypeVar, final
 
 from caduceus import canon
 from caduceus.agents.payment import settlement_of
 from caduceus.agents.standing import SETUP_KINDS, Secrets, Standing
 from caduceus.crypto import sign
 from caduceus.errors import PeerFault, Refused
-from caduceus.kinds import JobId, Seat, Stage
-from caduceus.learn.rows import SiteData
+from caduceus.kinds import Digest, JobId, Residues, Seat, Stage
+from caduceus.learn.rows import Ready
 from caduceus.learn.state import State
 from caduceus.learn.task import Task
 from caduceus.market.specification import JobSpec
 from caduceus.ports import Chain, Journal, Store
+from caduceus.privacy.mechanisms import blur
 from caduceus.protocol.encoding import encode_into
 from caduceus.protocol.envelope import kind_of, read_signed, sign_record
 from caduceus.protocol.job_messages import Accord, Call, Offer, Prepare
@@ -36,6 +37,7 @@ M = TypeVar("M", Prepare, Call, Offer)
 
 COORDINATOR = "the coordinator"
 _DIGEST_BYTES = 32
+_RELEASES = "release/"
 _PREPARE, _CALL, _OFFER = canon.tag_of(Prepare), canon.tag_of(Call), canon.tag_of(Offer)
 
 
@@ -45,6 +47,11 @@ def receipts(journal: Journal, job: JobId) -> tuple[tuple[int, Receipt], ...]:
     return tuple(
         (int(key.removeprefix(prefix)), canon.unpack(Receipt, journal.get(key) or b"")) for key in journal.keys(prefix)
     )
+
+
+def releases(journal: Journal, job: JobId) -> int:
+    """How many releases with noise a site has sent its part of."""
+    return len(journal.keys(f"{job.hex()}/{_RELEASES}"))
 
 
 def _summed(agreed: bytes) -> tuple[int, ...]:
@@ -79,8 +86,8 @@ class SeatedSite:
         journal: Journal,
         secrets: Secrets,
         spec: JobSpec,
-        task: Task,
-        site: SiteData,
+        task: Task[Any],
+        site: Ready,
         threads: int = 1,
     ) -> None:
         entry = chain.job(job)
@@ -100,6 +107,7 @@ class SeatedSite:
             spec=spec,
         )
         self._standing = Standing(grounds, seat, journal=journal, secrets=secrets)
+        self._noisy = grounds.noisy
         self._threads = threads
         self._client: Client | None = None
 
@@ -144,14 +152,52 @@ class SeatedSite:
             revealed=self._revealed(),
         )
         message, place = client.blank()
+        self._contribute(state, session.state, place)
+        self._client = client
+        return client.upload(place, message=message, threads=self._threads)
+
+    def _contribute(self, state: State, digest: Digest, place: Residues) -> None:
+        """Encode this site's vector, with its share of the noise where the job has any.
+
+        Sampling and noise follow from the state, so whoever asks again for the same state gets the same vector and
+        learns nothing more; and there is one state for each release, so nobody gets a second one for the same price.
+        """
+        release = self._task.release(state)
+        secret = noise = b""
+        if release is not None:
+            self._spend(state, digest)
+            secret, noise = (
+                self._secrets.entropy.derive(f"release/{what}", self._job, digest, size=32)
+                for what in ("sampling", "noise")
+            )
         encode_into(
             place,
-            self._task.contribute(state, self._site),
+            self._task.contribute(state, self._site, secret),
             scale=self._task.scale(state),
             parties=len(self._enrolments),
         )
-        self._client = client
-        return client.upload(place, message=message, threads=self._threads)
+        if release is not None:
+            blur(place, noise, release, self._noisy)
+
+    def _spend(self, state: State, digest: Digest) -> None:
+        """Write down which state a release was for, before anything of it leaves.
+
+        Raises Refused if it was for another one, if the data set is withdrawn, or if the job is over: then its budget
+        may have been given back.
+        """
+        entry = self._chain.job(self._job)
+        if entry is None or entry.stage is not Stage.TRAINING:
+            raise Refused("the job is over; nothing more is spent of the data set's privacy budget")
+        dataset = self._chain.dataset(self._enrolments[self._seat].dataset)
+        if dataset is None or not dataset.active:
+            raise Refused("the data set was withdrawn; nothing more is spent of its privacy budget")
+        place = self._key(f"{_RELEASES}{state.round:05}")
+        earlier = self._journal.get(place)
+        if earlier is not None and earlier != digest:
+            raise Refused(
+                f"release {state.round} was made from another state; a second one would spend the privacy budget again"
+            )
+        self._journal.put_all({place: digest}, at_once=False)
 
     def _hold_to_draw(self, session: Session, ground: Ground) -> None:
         """Groups are drawn by how many sums there were: one draw for a state, and one state for a draw.

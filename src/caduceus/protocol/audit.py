@@ -13,16 +13,17 @@ from dataclasses import dataclass, field
 from caduceus import canon
 from caduceus.crypto import head, sign
 from caduceus.data.card import Card, matches
-from caduceus.data.policy import Terms, judge
+from caduceus.data.policy import PICO, Terms, judge, show_micro
 from caduceus.errors import Error, Refused
 from caduceus.kinds import Digest, Evidence, JobId, Stage, Tokens
-from caduceus.learn.program import Program, build_task
 from caduceus.learn.state import Phase
-from caduceus.market.ledger import Anchor, Claimed, DatasetEntry, Enrolment, JobEntry
+from caduceus.market.ledger import Anchor, BudgetMove, Claimed, DatasetEntry, Enrolment, JobEntry
 from caduceus.market.settlement import Settlement, settle
-from caduceus.market.specification import JobSpec
-from caduceus.market.terms import ask_of, terms_of
+from caduceus.market.specification import JobSpec, Privacy
+from caduceus.market.terms import ask_of, costs_of, terms_of
 from caduceus.market.terms import difference as terms_difference
+from caduceus.market.work import Work, work_of
+from caduceus.protocol.audit_budget import charge, check_within
 from caduceus.protocol.audit_rounds import Again
 from caduceus.protocol.round_record import Fetch, RoundRecord, participation, read_record
 from caduceus.protocol.secagg_plan import threshold_for
@@ -71,7 +72,7 @@ class ChainView:
 
     beacon                 hash of the block in which the enrolment closed; zeros if it has not
     settlement_signatures  what the settling transaction carried: seats and signatures; empty if not settled
-    refund                 what the buyer has been given back or is owed
+    budgets                everything that any job did to the privacy budget of each seat's data set, in order
     """
 
     domain: bytes
@@ -82,6 +83,7 @@ class ChainView:
     anchors: tuple[Anchor, ...]
     claims: tuple[Claimed, ...]
     settlement_signatures: tuple[tuple[int, bytes], ...]
+    budgets: tuple[tuple[BudgetMove, ...], ...]
 
 
 OnStep = Callable[[str], None]
@@ -106,21 +108,19 @@ def audit_job(label: str, view: ChainView, fetch: Fetch, on_step: OnStep) -> Aud
             checks.append(Check(claim, word, True, look(), breaks))
         except Error as problem:
             checks.append(Check(claim, word, False, str(problem), breaks))
-    checks += [Check(claim, Evidence.NOT_CHECKED, None, why, breaks) for claim, why, breaks in _OPEN]
+    checks += [Check(claim, Evidence.NOT_CHECKED, None, why, breaks) for claim, why, breaks in work.open()]
     return Audit(label, view.entry.id, tuple(checks))
 
 
-_OPEN = (
-    (
-        "The sites trained on the records that they committed to",
-        "a commitment binds a site to its records; that it used them, only the site knows",
-        "any single site",
-    ),
-    (
-        "The model reveals nothing about a patient",
-        "this job opens exact sums without differential privacy",
-        "anyone who reads the model",
-    ),
+_RECORDS = (
+    "The sites used the records that they committed to",
+    "a commitment binds a site to its records; that it used them, only the site knows",
+    "any single site",
+)
+_EXACT = (
+    "What is opened reveals nothing about a patient",
+    "this job opens exact sums without differential privacy",
+    "anyone who reads the model",
 )
 
 _Look = Callable[[], str]
@@ -134,7 +134,8 @@ class _Work:
     fetch: Fetch
     on_step: OnStep
     spec: JobSpec = field(init=False)
-    task: Program = field(init=False)
+    privacy: Privacy | None = None
+    task: Work = field(init=False)
     cards: list[Card] = field(default_factory=list)
     records: list[RoundRecord] = field(default_factory=list)
     again: Again = field(init=False)
@@ -147,6 +148,7 @@ class _Work:
             ("The job is the one that its buyer specified", done, nobody, self.specification),
             ("Every seat is held by a registered data set with its card and terms", done, nobody, self.datasets),
             ("Every data set's terms allow the job", done, nobody, self.terms),
+            ("Everything that the job opens is worth the epsilon that it states", done, nobody, self.epsilon),
             ("The rounds are those on the chain, all of them, in order", done, nobody, self.anchors),
             (
                 "Every set-up's keys are vouched for by their sites, and its committee stands by its outcome",
@@ -167,11 +169,25 @@ class _Work:
                 "the coordinator, where nothing is signed",
                 self.faults,
             ),
+            ("Every data set's budget bore the job, and was charged for what was opened", done, nobody, self.budgets),
             ("The job ended as it should", done, "the coordinator, by stopping early", self.ending),
             ("A quorum of sites signed the settlement", said, "two thirds of the sites", self.quorum),
             ("The amounts follow from the cards and the rounds", done, nobody, self.settlement),
             ("The money adds up", done, nobody, self.money),
         )
+
+    def open(self) -> Sequence[tuple[str, str, str]]:
+        """What no transcript can show: claim, why not, and who could break it."""
+        privacy = self.privacy
+        if privacy is None:
+            return _RECORDS, _EXACT
+        noise = (
+            "Every sum carries the noise that is stated, and no patient more than the stated part of it",
+            f"clipping and noise are under the masks; noise of up to {privacy.missing_percent} % of the sites may be "
+            "missing without harm",
+            "more sites than that, for their patients and all others; a single site for its own patients",
+        )
+        return _RECORDS, noise
 
     # ------------------------------------------------------------ the claims
 
@@ -179,7 +195,8 @@ class _Work:
         """The specification's digest, amounts and limits are those under the job's identifier."""
         entry = self.view.entry
         self.spec = canon.unpack(JobSpec, self.fetch(entry.spec))
-        self.task = build_task(self.spec.learning, self.spec.schema)
+        self.privacy = self.spec.privacy
+        self.task = work_of(self.spec)
         terms = terms_of(self.spec, self.task.max_rounds, token=entry.token, coordinator=entry.coordinator)
         found = terms_difference(terms, entry)
         if found is not None:
@@ -208,6 +225,14 @@ class _Work:
             if not verdict.allowed:
                 raise Refused(f"seat {enrolment.seat}: {'; '.join(verdict.reasons)}")
         return f"{len(self.view.datasets)} terms judged again"
+
+    def epsilon(self) -> str:
+        """The accountant adds up the noise of everything that is opened, and gives the table under the job's costs."""
+        costs = costs_of(self.spec)
+        if costs is None:
+            return "the job opens exact sums and states none"
+        shown = show_micro(costs.whole.epsilon_micro)
+        return f"epsilon {shown} at delta {costs.whole.delta_pico / PICO:g} for {costs.sums} sums, as on the chain"
 
     def anchors(self) -> str:
         """The anchored rounds fold to the chain's head, and every record follows the one before."""
@@ -271,6 +296,22 @@ class _Work:
         return (
             f"{shown} of {len(found)} faults of seats {', '.join(map(str, seats))} are shown by what they signed{rest}"
         )
+
+    def budgets(self) -> str:
+        """Every seat's data set reserved what the job states, stayed within its budget, gave back no more than it may.
+
+        A data set that gave nothing back is charged for the whole run.
+        """
+        view = self.view
+        for enrolment, dataset, moves in zip(view.enrolments, view.datasets, view.budgets, strict=True):
+            check_within(f"seat {enrolment.seat}", dataset, moves)
+        costs, opened = costs_of(self.spec), self.again.exact + self.again.near
+        charged = [
+            charge(f"seat {enrolment.seat}", [move for move in moves if move.job == view.entry.id], costs, opened)
+            for enrolment, moves in zip(view.enrolments, view.budgets, strict=True)
+        ]
+        most = show_micro(max(charged, default=0))
+        return f"{opened} sums were opened; {len(charged)} data sets are charged an epsilon of at most {most}"
 
     def ending(self) -> str:
         """A settled job is one whose learning was done."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from caduceus import canon
 from caduceus.crypto import merkle
 from caduceus.errors import PeerFault, Refused
 from caduceus.kinds import Digest
-from caduceus.learn.program import Program
 from caduceus.learn.state import State, difference
+from caduceus.learn.task import Task
 from caduceus.market.ledger import Anchor
 from caduceus.protocol.encoding import decode
 from caduceus.protocol.round_record import Fetch, RoundRecord
@@ -41,7 +42,7 @@ class Again:
     """
 
     grounds: Grounds
-    task: Program
+    task: Task[Any]
     fetch: Fetch
     on_step: OnStep
     state: State

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from caduceus import canon
 from caduceus.crypto import merkle
@@ -33,7 +34,7 @@ class Done:
     blobs: tuple[bytes, ...]
 
 
-def finish(server: Server, task: Task, before: State, failure: str, uploads: Mapping[int, Digest]) -> Done:
+def finish(server: Server, task: Task[Any], before: State, failure: str, uploads: Mapping[int, Digest]) -> Done:
     """Combine the sum, or keep the state if there is none, and write everything down.
 
     failure  why the server stopped early; "" if it did not

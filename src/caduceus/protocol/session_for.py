@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from caduceus import canon
 from caduceus.crypto import keystream
@@ -12,6 +13,7 @@ from caduceus.learn.state import State
 from caduceus.learn.task import Task
 from caduceus.market.ledger import Enrolment
 from caduceus.market.specification import JobSpec
+from caduceus.privacy.mechanisms import noisy_sites
 from caduceus.protocol.secagg_plan import FEW, default_assumptions, plan
 from caduceus.protocol.secagg_session import Session
 from caduceus.protocol.secagg_setup import SUITE, Party, Setup, quorum_for
@@ -39,6 +41,16 @@ class Grounds:
     enrolments: Sequence[Enrolment]
     spec: JobSpec
 
+    @property
+    def noisy(self) -> int:
+        """How many sites' noise makes a sum as private as stated; 0 where sums are exact.
+
+        No sum over fewer sites is opened: over all of them the quorum is at least this, and groups have their least
+        size anyway.
+        """
+        privacy = self.spec.privacy
+        return 0 if privacy is None else noisy_sites(self.spec.cohort or len(self.enrolments), privacy.missing_percent)
+
     def setup(self, *, first: int, rounds: int, draw: int) -> Setup:
         """What everybody in a set-up must agree on; whoever computes it from the same facts gets the same bytes.
 
@@ -58,7 +70,7 @@ class Grounds:
             coordinator=self.coordinator_signer,
             parties=tuple(Party(one.seat, one.signer, Digest(one.agreement_key)) for one in self.enrolments),
             plan=sizes,
-            quorum=quorum_for(sizes, assumptions.silent(sites)),
+            quorum=max(quorum_for(sizes, assumptions.silent(sites)), 0 if cohort else self.noisy),
             cohort=cohort,
             beacon=self.beacon,
             cipher=keystream.CIPHER,
@@ -76,7 +88,7 @@ def rounds_at_once(sites: int, left: int) -> int:
     return max(1, min(left, MOST_AT_ONCE, _RECORD_BYTES // (4 * 32 * sites * sites)))
 
 
-def session_for(round: int, *, ready: Digest, task: Task, state: State) -> Session:
+def session_for(round: int, *, ready: Digest, task: Task[Any], state: State) -> Session:
     """What everybody in a round must agree on.
 
     ready  digest of the outcome of the set-up
