@@ -35,7 +35,8 @@ from caduceus.learn.control import unsafe_open_run
 from caduceus.learn.fedavg import Course
 from caduceus.learn.perceptron import Perceptron
 from caduceus.learn.program import build_task
-from caduceus.market.specification import NONCE_BYTES, read_job_file, specify
+from caduceus.market.job_file import read_job_file, specify
+from caduceus.market.specification import NONCE_BYTES
 from instruments.record import ROOT, environment, keep, load, provenance, show
 from instruments.usage import Usage, run
 

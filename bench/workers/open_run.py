@@ -17,7 +17,8 @@ from caduceus.edges.federation import open_federation, read_sites
 from caduceus.edges.tabular import load_schema, read_text
 from caduceus.learn.control import unsafe_open_run
 from caduceus.learn.program import build_task
-from caduceus.market.specification import NONCE_BYTES, read_job_file, specify
+from caduceus.market.job_file import read_job_file, specify
+from caduceus.market.specification import NONCE_BYTES
 
 
 def main() -> None:

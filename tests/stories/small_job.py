@@ -60,6 +60,59 @@ GROUPED = JOB.replace("[task]", 'visibility = "cohort"\ncohort = 3\n\n[task]').r
 WIDE = JOB.replace("min = 3\nmax = 4", "min = 12\nmax = 12")
 """The same job for as many sites, with one sum."""
 
+PRIVATE = JOB.replace(
+    """[evaluation]
+method = "cross"
+repeats = 1
+folds = 2
+""",
+    """[privacy]
+epsilon = 2.0
+delta = 1e-6
+missing = 25
+
+[evaluation]
+method = "holdout"
+repeats = 1
+fraction = 0.25
+""",
+)
+"""The same job with differential privacy: five noisy sums; one of four sites may be missing."""
+
+QUESTIONS = (
+    PRIVATE[: PRIVATE.index("[task]")].replace("seed = 1", "").replace("[job]", '[job]\nkind = "analysis"')
+    + """
+[privacy]
+epsilon = 2.0
+delta = 1e-6
+missing = 25
+
+[analysis]
+minimum_cell = 5
+
+[[query]]
+name = "malignant"
+kind = "histogram"
+column = "malignant"
+
+[[query]]
+name = "radius"
+kind = "mean"
+column = "radius_mean"
+
+"""
+    + JOB[JOB.index("[sites]") :]
+)
+"""Two questions about the same data, in one noisy sum."""
+
+BUDGET = """
+purposes = ["research"]
+min_other_sites = 2
+epsilon = 3.0
+delta = 1e-5
+"""
+"""Terms with a privacy budget: one such job fits into it, two do not."""
+
 FEDERATION = """
 [federation]
 title = "Three small sites"
@@ -71,7 +124,9 @@ schema = "schema.toml"
 """
 
 
-def write(folder: Path, sites: Sequence[str] = SITES, *, job: str = JOB, rows_each: int = ROWS) -> Order:
+def write(
+    folder: Path, sites: Sequence[str] = SITES, *, job: str = JOB, rows_each: int = ROWS, terms: str | None = None
+) -> Order:
     """Write the job, the federation and every site's records into a folder, and order them played."""
     folder.mkdir(parents=True, exist_ok=True)
     header, *rows = locate("sklearn:breast_cancer", None).read_text().splitlines()
@@ -84,6 +139,8 @@ def write(folder: Path, sites: Sequence[str] = SITES, *, job: str = JOB, rows_ea
     (folder / "small.toml").write_text(job)
     for name in ("schema.toml", "terms.toml"):
         (folder / name).write_text(example("breast", file=name).read_text())
+    if terms is not None:
+        (folder / "terms.toml").write_text(terms)
     return Order(folder / "small.toml", folder / "federation.toml")
 
 

@@ -69,7 +69,7 @@ def test_groups_open_sums_of_their_own_and_the_model_is_that_of_one_sum(grouped,
     grouped.assert_audit_passes()
     (facts,) = tell(grouped.workspace, ())
     assert facts.visibility == "cohort"
-    assert any("sums over groups of at least 3 sites" in sentence for sentence in facts.privacy)
+    assert any("sums over groups of at least 3 sites" in sentence for sentence in facts.protection)
 
     with pytest.MonkeyPatch.context() as patch:
         whole = on_stage(tmp_path / "whole", patch, small_job.WIDE, "sum")

@@ -168,6 +168,7 @@ class Theatre:
     sites: Sequence[str] = small_job.FOUR
     job_file: str = small_job.JOB
     rows_each: int = small_job.ROWS
+    terms: str | None = None
     told: small_job.Onlooker = field(default_factory=small_job.Onlooker)
     network: Network | None = None
     played: Played | None = None
@@ -175,7 +176,7 @@ class Theatre:
 
     def __post_init__(self) -> None:
         self.order: Order = small_job.write(
-            self.folder / "asked", self.sites, job=self.job_file, rows_each=self.rows_each
+            self.folder / "asked", self.sites, job=self.job_file, rows_each=self.rows_each, terms=self.terms
         )
         self.workspace = Workspace(self.folder / "run")
         opened = network_edge.open_embedded

@@ -19,7 +19,8 @@ class Workspace:
     orders/       what was asked for, so that the run can be told about later; no secrets
     times/        how long each job has taken
     parties/      one folder per party: keys, journal, and at sites salts and what the site knows of its own quality
-    models/       what the buyer takes away, as JSON
+    models/       what the buyer of a model takes away, as JSON
+    answers/      what the buyer of an analysis takes away, as JSON and as text
     report.html   for people
     """
 
@@ -59,6 +60,11 @@ class Workspace:
     def models(self) -> Path:
         """The folder of the models that buyers take away, as JSON."""
         return self.root / "models"
+
+    @property
+    def answers(self) -> Path:
+        """The folder of the answers that buyers take away."""
+        return self.root / "answers"
 
     @property
     def report(self) -> Path:

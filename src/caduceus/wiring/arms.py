@@ -7,13 +7,19 @@ transcript or the chain.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from caduceus.learn import control
 from caduceus.learn.evaluate import own_quality
-from caduceus.learn.program import Program
-from caduceus.learn.rows import SiteData
+from caduceus.learn.inquiry.program import Inquiry
+from caduceus.learn.private.program import PrivateProgram
+from caduceus.learn.program import Program, build_task
+from caduceus.learn.rows import Ready, SiteData
+from caduceus.learn.spec import Logistic
 from caduceus.learn.state import Phase, State
+from caduceus.market.work import Training, Work
 from caduceus.report.facts import Quality
 
 NOTHING = Quality(None, None)
@@ -41,36 +47,52 @@ class Compared:
     notes: tuple[str, ...]
 
 
-def compare(task: Program, state: State, sites: Mapping[str, SiteData]) -> Compared:
+def compare(task: Work, state: State, sites: Mapping[str, Ready]) -> Compared:
     """Judge the job's model and the control arms at every site, under the job's own splits.
 
     state  the job's last; without an evaluation, or before its end, there is nothing to compare
     sites  every site's rows as the job used them, by name
     """
-    if state.phase is not Phase.DONE or not task.spec.evaluation.repeats or not sites:
+    if isinstance(task, Inquiry) or state.phase is not Phase.DONE or not task.spec.evaluation.repeats:
         return Compared({}, ())
-    rows = list(sites.values())
-    local, note = _local(task, rows)
-    together = control.unsafe_pooled(task, rows)
+    rows = [site for site in sites.values() if isinstance(site, SiteData)]
+    if not rows:
+        return Compared({}, ())
+    exact, alike = (task, rows) if isinstance(task, Program) else _without_noise(task, rows)
+    local, note = _local(exact, alike)
+    together = control.unsafe_pooled(exact, alike)
     figures = {
         site.label: Arms(
             local=alone,
             federated=_quality(task, state, site),
-            pooled=_quality(task, together, site),
+            pooled=_quality(exact, together, like),
         )
-        for site, alone in zip(rows, local, strict=True)
+        for site, like, alone in zip(rows, alike, local, strict=True)
     }
-    return Compared(
-        {name: figures[site.label] for name, site in sites.items()},
-        (
-            "The arms 'local' and 'pooled' are control arms: this machine holds every site's rows, which no party of a "
-            "real job does. They use the same features and the same splits as the job.",
-            note,
-        ),
-    )
+    notes = [
+        "The arms 'local' and 'pooled' are control arms: this machine holds every site's rows, which no party of a "
+        "real job does. They use the same features and the same splits as the job.",
+        note,
+    ]
+    if exact is not task:
+        notes.insert(1, "They are exact logistic regression, without noise: nothing of them is private.")
+    return Compared({name: figures[site.label] for name, site in sites.items()}, tuple(notes))
 
 
-def _quality(task: Program, state: State, site: SiteData) -> Quality:
+def _without_noise(task: PrivateProgram, sites: list[SiteData]) -> tuple[Program, list[SiteData]]:
+    """Exact logistic regression on the same features, judged on the same patients."""
+    strength = Logistic(C=1.0, tolerance=1e-4, max_rounds=20) if task.spec.logistic is None else task.spec.logistic
+    logistic = replace(strength, tolerance=1e-4, max_rounds=20)
+    spec = replace(task.spec, logistic=logistic, averaging=None, descent=None)
+    alike = []
+    for site in sites:
+        held = site.judging[0] == 0
+        learning = np.stack([np.ones(site.rows, dtype=np.bool_), ~held])
+        alike.append(replace(site, learning=learning, judging=np.where(held, 1, -1)[None, :], patients=None))
+    return build_task(spec, task.schema), alike
+
+
+def _quality(task: Training, state: State, site: SiteData) -> Quality:
     own = own_quality(site, task.judged(state, site))
     return Quality(own.auroc, own.brier)
 

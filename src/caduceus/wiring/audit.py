@@ -132,6 +132,7 @@ def _view(chain: GatewayChain, pointer: Pointer) -> ChainView:
         anchors=anchors,
         claims=tuple(chain.claims(job)),
         settlement_signatures=tuple(chain.settlement_signatures(job)),
+        budgets=tuple(tuple(chain.budget_moves(one.id)) for one in datasets),
     )
 
 

@@ -13,9 +13,10 @@ from caduceus.edges.federation import Federation, SiteTable, open_federation, re
 from caduceus.edges.tabular import load_schema, read_text
 from caduceus.errors import Refused
 from caduceus.kinds import Address
-from caduceus.learn.program import Program, build_task
-from caduceus.market.specification import NONCE_BYTES, JobSpec, read_job_file, specify
+from caduceus.market.job_file import read_job_file, specify
+from caduceus.market.specification import NONCE_BYTES, JobSpec
 from caduceus.market.terms import ask_of
+from caduceus.market.work import Work, target_of, work_of
 from caduceus.ports import Journal
 
 
@@ -35,7 +36,7 @@ class Order:
     url: str | None = None
 
 
-def read_order(order: Order) -> tuple[Federation, JobSpec, Program, tuple[SiteTable, ...], Terms]:
+def read_order(order: Order) -> tuple[Federation, JobSpec, Work, tuple[SiteTable, ...], Terms]:
     """Everything that a run is made of, read and checked; the specification has an empty nonce.
 
     Raises Refused, naming file and field.
@@ -44,12 +45,20 @@ def read_order(order: Order) -> tuple[Federation, JobSpec, Program, tuple[SiteTa
     file = read_job_file(read_text(order.job), where=order.job.name)
     schema: Schema = load_schema(order.job.parent / file.job.schema_file).public()
     spec = specify(file, schema, nonce=bytes(NONCE_BYTES), where=order.job.name)
-    task = build_task(spec.learning, schema)
-    sites = read_sites(federation, data_root=order.data_root, target=spec.learning.target)
-    path = federation.path.parent / "terms.toml"
-    terms = read_terms_file(read_text(path), where=path.name) if path.exists() else TermsFile().terms()
+    task = work_of(spec)
+    sites = read_sites(federation, data_root=order.data_root, target=target_of(task))
+    terms = terms_for(federation)
     check_fits(order.job.name, spec, len(sites), terms)
     return federation, spec, task, sites, terms
+
+
+def terms_for(federation: Federation) -> Terms:
+    """On which terms a federation's sites lend their data.
+
+    Raises Refused, naming the file and key.
+    """
+    path = federation.path.parent / federation.file.federation.terms_file
+    return read_terms_file(read_text(path), where=path.name) if path.exists() else TermsFile().terms()
 
 
 def check_fits(where: str, spec: JobSpec, sites: int, terms: Terms) -> None:

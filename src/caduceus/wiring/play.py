@@ -16,7 +16,7 @@ from caduceus.agents.buyer import Buyer
 from caduceus.agents.coordinator import Coordinator
 from caduceus.agents.dispute import answer, complain, uphold
 from caduceus.agents.payment import settlement_of
-from caduceus.agents.seat import SeatedSite
+from caduceus.agents.seat import SeatedSite, releases
 from caduceus.edges.clock import SystemClock
 from caduceus.edges.federation import Federation
 from caduceus.edges.journal import SqliteJournal
@@ -26,14 +26,16 @@ from caduceus.edges.store import FolderStore
 from caduceus.edges.workspace import Workspace, write_whole
 from caduceus.errors import Refused
 from caduceus.kinds import Address, JobId, Stage
+from caduceus.learn.inquiry.answers import answers_json, answers_text
+from caduceus.learn.inquiry.program import Inquiry
 from caduceus.learn.model_file import model_json
-from caduceus.learn.program import Program
-from caduceus.learn.rows import SiteData
+from caduceus.learn.rows import Ready
 from caduceus.learn.state import State
 from caduceus.market.job import FINAL
 from caduceus.market.specification import JobSpec
-from caduceus.market.terms import terms_of
-from caduceus.ports import Anchor, JobEntry, Sent
+from caduceus.market.terms import costs_of, terms_of
+from caduceus.market.work import Work
+from caduceus.ports import Anchor, JobEntry, JobTerms, Sent
 from caduceus.protocol.pointer import Pointer
 from caduceus.protocol.round_record import show
 from caduceus.wiring.hardware import cores, device
@@ -53,10 +55,10 @@ class Played:
 
     job: JobId
     spec: JobSpec
-    task: Program
+    task: Work
     state: State
     cast: Cast
-    sites: dict[str, SiteData]
+    sites: dict[str, Ready]
     network_name: str
     seconds_training: float
 
@@ -125,10 +127,10 @@ class _Stage:
     network: Network
     cast: Cast
     sites: dict[str, Site]
-    ready: dict[str, SiteData]
+    ready: dict[str, Ready]
     journals: dict[str, SqliteJournal]
     spec: JobSpec
-    task: Program
+    task: Work
     label: str
     training: float = 0.0
 
@@ -158,8 +160,7 @@ class _Stage:
         self.watch.begin("Posting the job", 4)
         money, cast = self.spec.money, self.cast
         treasury = self.network.wallet(cast[TREASURY].ring.account)
-        token = self.network.deployment.token
-        terms = terms_of(self.spec, self.task.max_rounds, token=token, coordinator=cast[COORDINATOR].account)
+        terms = self._terms()
         buyer, coordinator = self.buyer(), self.coordinator()
         job = buyer.wallet.job_id(terms)
         pointer = Pointer(self.label, job, canon.digest(self.network.deployment))
@@ -179,6 +180,11 @@ class _Stage:
             coordinator.accept(job)
         self.watch.step("coordinator bonded")
         return job
+
+    def _terms(self) -> JobTerms:
+        """What stands on the chain for the job."""
+        token, coordinator = self.network.deployment.token, self.cast[COORDINATOR].account
+        return terms_of(self.spec, self.task.max_rounds, token=token, coordinator=coordinator)
 
     def enrol(self, job: JobId) -> None:
         """Every steward publishes, judges the job by its terms, and enrols."""
@@ -270,8 +276,11 @@ class _Stage:
         if entry.stage is Stage.COMPLETED:
             enrolments = tuple(self.network.chain.enrolments(job))
             settled, _ = settlement_of(entry, self.spec, enrolments, self.network.chain, self.store)
+        costs, terms = costs_of(self.spec), self._terms()
         for name, site in self.sites.items():
             site.steward.collect(job, settled)
+            if costs is not None:
+                site.steward.settle_budget(job, terms, costs, releases(site.journal, job))
             self.watch.step(name)
         self.coordinator().collect(job, settled)
         self.watch.step(COORDINATOR)
@@ -309,10 +318,15 @@ class _Stage:
         return entry
 
     def hand_over(self, job: JobId, state: State) -> None:
-        """The buyer takes the model, if the job has come to one."""
-        if self.task.finished(state):
-            text = model_json(self.task, state, job)
-            write_whole(self.workspace.models / f"{self.label}.json", text.encode())
+        """The buyer takes the model or the answers, if the job has come to any."""
+        if not self.task.finished(state):
+            return
+        if isinstance(self.task, Inquiry):
+            assert state.answers is not None
+            write_whole(self.workspace.answers / f"{self.label}.txt", answers_text(state.answers).encode())
+            write_whole(self.workspace.answers / f"{self.label}.json", answers_json(state.answers).encode())
+        else:
+            write_whole(self.workspace.models / f"{self.label}.json", model_json(self.task, state, job).encode())
 
     def result(self, job: JobId, state: State, began: float) -> Played:
         """What the run has led to; a process that only found the job done adds nothing to its times."""

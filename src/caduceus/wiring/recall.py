@@ -17,11 +17,11 @@ from caduceus.edges.store import FolderStore
 from caduceus.edges.workspace import Workspace
 from caduceus.errors import Refused
 from caduceus.kinds import Address
-from caduceus.learn.program import Program, build_task
-from caduceus.learn.rows import SiteData
+from caduceus.learn.rows import Ready
 from caduceus.learn.state import State
 from caduceus.market.ledger import Anchor, Enrolment, JobEntry
 from caduceus.market.specification import JobSpec
+from caduceus.market.work import Work, target_of, work_of
 from caduceus.protocol.pointer import Pointer
 from caduceus.wiring.remembered import Remembered
 
@@ -39,12 +39,12 @@ class Recalled:
     label: str
     entry: JobEntry
     spec: JobSpec
-    task: Program
+    task: Work
     state: State
     enrolments: tuple[Enrolment, ...]
     anchors: tuple[Anchor, ...]
     about: About
-    sites: Mapping[str, SiteData]
+    sites: Mapping[str, Ready]
     names: Mapping[Address, str]
 
     def name(self, account: Address) -> str:
@@ -98,7 +98,7 @@ def recall(
     order: Remembered,
     *,
     data_root: Path | None = None,
-    sites: Mapping[str, SiteData] | None = None,
+    sites: Mapping[str, Ready] | None = None,
 ) -> Recalled:
     """Bring a job to mind.
 
@@ -110,7 +110,7 @@ def recall(
     store = FolderStore(workspace.blobs)
     entry = entry_of(workspace, network, order.label)
     spec = canon.unpack(JobSpec, store.get(entry.spec))
-    task = build_task(spec.learning, spec.schema)
+    task = work_of(spec)
     anchors = tuple(network.chain.anchors(entry.id))
     state = canon.unpack(State, store.get(anchors[-1].model)) if anchors else task.opening()
     if sites is None:
@@ -131,9 +131,9 @@ def recall(
     )
 
 
-def _read_rows(workspace: Workspace, order: Remembered, task: Program, data_root: Path | None) -> dict[str, SiteData]:
+def _read_rows(workspace: Workspace, order: Remembered, task: Work, data_root: Path | None) -> dict[str, Ready]:
     """The rows of every site, which must be those that it committed to."""
-    found = read_sites(open_federation(Path(order.federation)), data_root=data_root, target=task.design.target)
+    found = read_sites(open_federation(Path(order.federation)), data_root=data_root, target=target_of(task))
     for one in found:
         openings = workspace.party(one.name) / "openings"
         if openings.exists():

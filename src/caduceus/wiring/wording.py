@@ -5,27 +5,35 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from caduceus.data.card import MISSING_SHOWN, ROWS_SHOWN, ROWS_STEP
+from caduceus.data.policy import PICO, show_micro
 from caduceus.errors import Misuse
-from caduceus.learn.program import Program
-from caduceus.learn.spec import CROSS, HOLDOUT, Averaging
+from caduceus.learn.inquiry.program import Inquiry
+from caduceus.learn.private.program import PrivateProgram
+from caduceus.learn.spec import CROSS, HOLDOUT, Averaging, Descent, Evaluation
+from caduceus.market.work import Work
 from caduceus.protocol.secagg_plan import A_THIRD, default_assumptions, threshold_for
 from caduceus.wiring.recall import Recalled
 
 
-def describe_model(task: Program) -> str:
-    """The kind of model and how it is trained, in a few words."""
+def describe_model(task: Work) -> str:
+    """The kind of model and how it is trained, or what is asked, in a few words."""
+    if isinstance(task, Inquiry):
+        return f"answers to {len(task.analysis.queries)} questions by one noisy sum"
     logistic, averaging = task.spec.logistic, task.spec.averaging
     if logistic is not None:
-        return f"logistic regression by federated Newton, C = {logistic.C:g}"
-    if averaging is None:
+        how = "noisy gradients" if isinstance(task, PrivateProgram) else "federated Newton"
+        return f"logistic regression by {how}, C = {logistic.C:g}"
+    if averaging is not None:
+        passes = "pass" if averaging.epochs == 1 else "passes"
+        layers = _layers(task.design.width, averaging)
+        return f"{layers} by federated averaging, {averaging.epochs} {passes} per round"
+    if task.spec.descent is None:
         raise Misuse("describe_model: a task without a model")
-    return _describe_perceptron(task.design.width, averaging)
+    return f"{_layers(task.design.width, task.spec.descent)} by DP-SGD, one step of all sites per round"
 
 
-def _describe_perceptron(width: int, model: Averaging) -> str:
-    layers = "-".join(map(str, (width, *model.hidden, 1)))
-    passes = "pass" if model.epochs == 1 else "passes"
-    return f"perceptron {layers} ({model.activation}) by federated averaging, {model.epochs} {passes} per round"
+def _layers(width: int, model: Averaging | Descent) -> str:
+    return f"perceptron {'-'.join(map(str, (width, *model.hidden, 1)))} ({model.activation})"
 
 
 def privacy_of(job: Recalled) -> tuple[str, ...]:
@@ -36,12 +44,13 @@ def privacy_of(job: Recalled) -> tuple[str, ...]:
 def _privacy(job: Recalled) -> Iterator[str]:
     yield "No record left its site: sites send vectors computed from records, masked before they leave."
     yield _who_sees(job)
-    yield (
-        "The sums are exact: no noise was added, so nothing is promised in the sense of differential privacy. Someone "
-        "who knows every row but one could work out the last from them."
-    )
-    yield "The sums and every model are public in the transcript: means, deviations, gradients or averages of weights."
-    if job.spec.learning.evaluation.repeats:
+    yield _what_noise_does(job)
+    if job.spec.analysis is not None:
+        yield "The sum and the answers are public in the transcript: what is withheld there is blurred, not hidden."
+    else:
+        yield "Sums and models are public in the transcript: means, deviations, gradients or averages of weights."
+    learning = job.spec.learning
+    if learning is not None and learning.evaluation.repeats and job.spec.privacy is None:
         yield (
             "So is how predictions of held-out rows spread, by outcome, over all sites together; a bin of that "
             "histogram may hold one patient, of no known site."
@@ -53,6 +62,22 @@ def _privacy(job: Recalled) -> Iterator[str]:
     yield (
         f"Cards give the number of rows to within {ROWS_STEP}, and only 'fewer than {ROWS_SHOWN}' below that; shares "
         f"of missing values are coarse, and given from {MISSING_SHOWN} rows on."
+    )
+
+
+def _what_noise_does(job: Recalled) -> str:
+    privacy = job.spec.privacy
+    if privacy is None:
+        return (
+            "The sums are exact: no noise was added, so nothing is promised in the sense of differential privacy. "
+            "Someone who knows every row but one could work out the last from them."
+        )
+    return (
+        "Every sum carries noise: whether any one patient (all of the patient's rows at a site) is in the data changes "
+        f"the chance of anything that could be seen by a factor of at most exp({show_micro(privacy.epsilon_micro)}), "
+        f"but for a chance of {privacy.delta_pico / PICO:g} (differential privacy). Everything that was opened is in "
+        "that, means and deviations too. Sites add the noise together, and it is enough while that of at most "
+        f"{privacy.missing_percent} % of them is missing."
     )
 
 
@@ -81,17 +106,25 @@ def _notes(job: Recalled) -> Iterator[str]:
         "One machine played every party in this run, each with keys, memory and messages of its own. What is said of "
         "who saw what holds for the messages; whoever owns this machine could see all of it."
     )
-    evaluation = job.spec.learning.evaluation
+    if job.spec.learning is not None:
+        yield _how_judged(job, job.spec.learning.evaluation)
+    yield "Sites were paid by verified participation, rows on the card times rounds finished: effort, not quality."
+
+
+def _how_judged(job: Recalled, evaluation: Evaluation) -> str:
     if evaluation.method == CROSS:
-        yield (
+        return (
             f"Figures are out of fold: {evaluation.repeats} times {evaluation.folds}-fold cross-validation inside "
             "every site, with means and deviations learned without the held-out rows too."
         )
-    elif evaluation.method == HOLDOUT:
-        yield (
+    if evaluation.method == HOLDOUT and job.spec.privacy is not None:
+        return (
+            f"Figures are of patients who were held back, {evaluation.fraction:.0%} of them, each drawn alone; they "
+            "are read from a noisy histogram, and the error that is given covers its noise."
+        )
+    if evaluation.method == HOLDOUT:
+        return (
             f"Figures are on held-out rows: {evaluation.repeats} times {evaluation.fraction:.0%} of every site's rows "
             "of each class, with means and deviations learned without them too."
         )
-    else:
-        yield "The job asked for no evaluation; nothing is known of how well its model predicts."
-    yield "Sites were paid by verified participation, rows on the card times rounds finished: effort, not quality."
+    return "The job asked for no evaluation; nothing is known of how well its model predicts."
