@@ -20,6 +20,11 @@ from caduceus.report.facts import (
     Step,
 )
 
+PHASES = ("moments", "training", "evaluation", "questions")
+KINDS = ("count", "mean", "histogram", "quantiles", "table", "survival", "survival, alert", "survival, drowsy")
+KEPT = frozenset((*PHASES, *KINDS))
+"""Words that decide what the page draws; `with_text` leaves them."""
+
 PRICE, FEE, STAKE, BOND = 100_000, 10_000, 500, 2_000
 
 
@@ -119,7 +124,9 @@ def job(sites: int = 4, rounds: int = 9) -> JobFacts:
         auroc_error=0.0021,
         calibration=tuple(CalibrationPoint(400 - 35 * i, 0.05 + 0.09 * i, 0.06 + 0.088 * i) for i in range(10)),
         coefficients=tuple(Coefficient(f"feature {i}", (-1) ** i * (0.9 - 0.035 * i)) for i in range(25)),
-        privacy=("Nobody sees a single update.", "Counts on cards are public."),
+        privacy=None,
+        analysis=None,
+        protection=("Nobody sees a single update.", "Counts on cards are public."),
         notes=("One machine played every site.",),
     )
 
@@ -162,7 +169,7 @@ def bare_job() -> JobFacts:
         flows=(),
         steps=(),
         rounds=(),
-        privacy=(),
+        protection=(),
         notes=(),
         features=(),
         data_source="",
@@ -175,9 +182,9 @@ def empty_job() -> JobFacts:
 
 
 def with_text(value: Any, change: Any) -> Any:
-    """The same facts with every text replaced by `change(text)`; the three names of phases stay."""
+    """The same facts with every text replaced by `change(text)`; words of our own stay."""
     if isinstance(value, str):
-        return value if value in ("moments", "training", "evaluation") else change(value)
+        return value if value in KEPT else change(value)
     if isinstance(value, tuple):
         return tuple(with_text(item, change) for item in value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

@@ -194,6 +194,7 @@ TOGETHER = (
     ("buyer", "site", "fee", "bad"),
     ("up", "down"),
     ("moments", "training", "evaluation", "bad"),
+    ("federated", "up", "buyer", "moments", "ink"),
 )
 """Roles that one picture tells apart; distances are in CIE L*a*b*."""
 

@@ -9,6 +9,7 @@ import sys
 from xml.etree import ElementTree
 
 import pytest
+from noisy_facts import analysis_job, private_job, unanswered_job
 from report_facts import CHECKS, bare_job, empty_job, job, with_text
 
 from caduceus.errors import Misuse
@@ -24,6 +25,10 @@ VARIETY = {
     "nothing known": [bare_job()],
     "nobody came": [empty_job()],
     "three jobs": [job(), bare_job(), job(49)],
+    "with noise": [private_job()],
+    "answers": [analysis_job()],
+    "no answers yet": [unanswered_job()],
+    "every kind": [job(), analysis_job(), private_job(49)],
 }
 HOSTILE = (
     '<script>alert("x")</script>',
@@ -137,16 +142,16 @@ def test_the_policy_allows_only_the_style_and_script_in_the_file(told):
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
-@pytest.mark.parametrize("sites", [4, 15])
-def test_hostile_text_in_every_field_changes_no_element_of_the_page(hostile, sites):
+@pytest.mark.parametrize("facts", [job(4), job(15), private_job(), analysis_job()], ids=["4", "15", "noise", "answers"])
+def test_hostile_text_in_every_field_changes_no_element_of_the_page(hostile, facts):
     marker = iter(range(10**6))
     names: dict[str, str] = {}
 
     def renamed(prefix):
         return lambda value: names.setdefault(prefix + value, f"{prefix}{next(marker)}")
 
-    harmless = with_text(job(sites), lambda value: names.setdefault("h" + value, f"harmless {next(marker)}"))
-    attack = with_text(job(sites), renamed(hostile))
+    harmless = with_text(facts, lambda value: names.setdefault("h" + value, f"harmless {next(marker)}"))
+    attack = with_text(facts, renamed(hostile))
     assert any(hostile in field for field in (attack.title, attack.sites[0].name, attack.checks[0].breaks))
     assert _shape(page([attack])) == _shape(page([harmless]))
 
@@ -159,10 +164,10 @@ def _shape(document: str) -> list[tuple[str, tuple[str, ...]]]:
 def test_a_hostile_name_is_shown_letter_by_letter():
     attack = HOSTILE[0]
     facts = job()
-    facts = dataclasses.replace(facts, title=attack, privacy=(attack,))
+    facts = dataclasses.replace(facts, title=attack, protection=(attack,))
     document = page([facts])
     assert words(part(document, "job-1-h")) == attack
-    assert attack in words(part(document, "job-1-privacy"))
+    assert attack in words(part(document, "job-1-protection"))
     assert attack not in document
 
 

@@ -223,11 +223,17 @@ def test_cards_are_told_as_coarsely_as_they_are(facts):
     assert {site.missing_shown for site in facts.sites} == {""}  # fewer than a hundred rows: the card says nothing
 
 
+def test_a_job_of_exact_sums_has_no_budget_no_answers_and_says_that_nothing_is_promised(facts):
+    assert facts.privacy is None
+    assert facts.analysis is None
+    assert any("sums are exact" in sentence and "nothing is promised" in sentence for sentence in facts.protection)
+
+
 def test_a_reader_is_told_who_the_patients_are_and_who_could_see_what(facts):
     assert any("Invented patients" in note for note in facts.notes)
     assert any("One machine played every party" in note for note in facts.notes)
     assert any("control arms" in note for note in facts.notes)
-    assert any("at least 3 of 3" in sentence for sentence in facts.privacy)
+    assert any("at least 3 of 3" in sentence for sentence in facts.protection)
     assert facts.checks
     assert all(check.holds is not False for check in facts.checks)
 

@@ -37,6 +37,8 @@ jobs = typer.Typer(no_args_is_help=True, help="Read what a job asks for, or how 
 app.add_typer(jobs, name="job")
 secagg = typer.Typer(no_args_is_help=True, help="What secure aggregation takes.")
 app.add_typer(secagg, name="secagg")
+privacy = typer.Typer(no_args_is_help=True, help="What differential privacy takes and costs, and what is left of it.")
+app.add_typer(privacy, name="privacy")
 
 Data = Annotated[
     Path | None,
@@ -268,3 +270,74 @@ def secagg_plan(
     from caduceus.cli import planning
 
     planning.show_plan(sites, planning.Wanted(corrupt, dropout, security, correctness, adaptive))
+
+
+@privacy.command("plan")
+def privacy_plan(
+    epsilon: Annotated[
+        float | None, typer.Option(metavar="E", help="What the job may spend of every data set; default: 1.")
+    ] = None,
+    noise: Annotated[
+        float | None,
+        typer.Option(metavar="Z", help="Instead of --epsilon: noise of all sums together over what a patient changes."),
+    ] = None,
+    delta: Annotated[float, typer.Option(metavar="D", help="Well below one over the number of patients.")] = 1e-5,
+    rows: Annotated[int, typer.Option(metavar="N", help="Patients over all sites.")] = 10_000,
+    sites: Annotated[int, typer.Option(metavar="N", help="How many sites.")] = 10,
+    missing: Annotated[
+        int, typer.Option(metavar="PERCENT", help="Of the sites, those whose noise may be missing.")
+    ] = 20,
+    features: Annotated[int, typer.Option(metavar="N", help="Columns that the model learns from.")] = 30,
+    rate: Annotated[float, typer.Option(metavar="SHARE", help="Of the patients, those with the outcome.")] = 0.1,
+    model: Annotated[str, typer.Option(metavar="KIND", help="logistic or dp-sgd.")] = "logistic",
+    rounds: Annotated[int | None, typer.Option(metavar="N", help="Of training; default: the model's own.")] = None,
+    sampling: Annotated[
+        float | None, typer.Option(metavar="SHARE", help="dp-sgd: chance of a patient to be in a step.")
+    ] = None,
+    budget: Annotated[float, typer.Option(metavar="E", help="Epsilon of a data set, for all its jobs.")] = 3.0,
+    seeds: Annotated[
+        int | None, typer.Option(metavar="N", help="How often it is played; 0: not at all; default: for seconds.")
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="Another one makes up other patients.")] = 0,
+    curve: Annotated[Path | None, typer.Option(metavar="FILE.svg", help="Draw AUROC and noise over epsilon.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="The plan as JSON, nothing else.")] = False,
+) -> None:
+    """Show the noise that an epsilon takes, what a contract reserves for it, and how much worse a model predicts.
+
+    Epsilon bounds what a patient's record can change: with or without it,
+    whatever is published is as likely to within a factor of exp(epsilon).
+    Delta is the chance, at most, that this bound does not hold.
+
+    The noise is the job's own. Its cost is played on made-up patients with the
+    very steps of a job, for the epsilon you ask for and a row of others.
+
+    \b
+    caduceus privacy plan --epsilon 0.5 --rows 4000 --sites 8
+    caduceus privacy plan --noise 6 --model dp-sgd --curve cost.svg
+
+    Writes nothing but FILE.svg. dp-sgd takes a minute: every step is sampled,
+    and adding up what that spends is long work.
+    """
+    from caduceus.cli import privacy as planner
+    from caduceus.wiring.privacy_plan import Shape
+
+    shape = Shape(model, delta, rows, sites, missing, features, rate, rounds, sampling)
+    planner.show_plan(planner.Asked(shape, epsilon, noise, budget, seeds, seed, curve), json=json)
+
+
+@privacy.command("budget")
+def privacy_budget(run: Run, node: Node = None) -> None:
+    """Say what is left of every data set's privacy budget on a run's chain, and which jobs it went to.
+
+    A budget is set when a data set is registered and holds for its whole life.
+    The contract reserves of it when a site enrols and refuses what it does not
+    bear; what a job that ended early did not need comes back.
+
+    \b
+    caduceus privacy budget runs/demo
+
+    Changes nothing.
+    """
+    from caduceus.cli import budget
+
+    budget.show_budgets(run, node)

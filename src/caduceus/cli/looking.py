@@ -15,13 +15,16 @@ from caduceus.cli.screen import Screen
 from caduceus.cli.tables import plain_table, whole
 from caduceus.data.card import Card, card_json, describe
 from caduceus.data.commitment import SALT_BYTES, commit
-from caduceus.data.policy import MICRO, Terms, TermsFile, read_terms_file
+from caduceus.data.policy import PICO, Terms, show_micro
 from caduceus.edges.federation import open_federation, read_site, read_sites
 from caduceus.edges.store import FolderStore
 from caduceus.edges.tabular import load_schema, read_text
-from caduceus.learn.program import Program, build_task
+from caduceus.learn.inquiry.program import Inquiry
 from caduceus.learn.spec import CROSS, HOLDOUT, NONE
-from caduceus.market.specification import NONCE_BYTES, JobSpec, read_job_file, specify
+from caduceus.market.job_file import read_job_file, specify
+from caduceus.market.specification import NONCE_BYTES, JobSpec
+from caduceus.market.work import Training, Work, work_of
+from caduceus.wiring.order import terms_for
 from caduceus.wiring.recall import entry_of, look_at
 from caduceus.wiring.remembered import Memory
 from caduceus.wiring.wording import describe_model
@@ -72,11 +75,7 @@ def card(name: str, which: str, data: Path | None, *, as_json: bool) -> None:
     if as_json:
         print(card_json(made))  # noqa: T201  (for other programs: nothing may wrap or colour it)
         return
-    terms_path = federation.path.parent / "terms.toml"
-    terms = (
-        read_terms_file(read_text(terms_path), where=terms_path.name) if terms_path.exists() else TermsFile().terms()
-    )
-    _show_card(made, terms)
+    _show_card(made, terms_for(federation))
 
 
 def _show_card(made: Card, terms: Terms) -> None:
@@ -113,7 +112,9 @@ def _say_terms(terms: Terms) -> str:
     purposes = "for any purpose" if terms.purposes is None else f"for {', '.join(terms.purposes) or 'no purpose'}"
     exact = "exact sums may be opened" if terms.exact_sums else "sums only with differential privacy"
     budget = (
-        f"a privacy budget of epsilon {terms.budget_micro / MICRO:g}" if terms.budget_micro else "no privacy budget set"
+        f"a privacy budget of epsilon {show_micro(terms.budget_micro)} and delta {terms.delta_pico / PICO:g}"
+        if terms.budget_micro
+        else "no privacy budget set"
     )
     withheld = f"withheld: {', '.join(terms.withheld)}" if terms.withheld else "no column withheld"
     return (
@@ -130,29 +131,57 @@ def check_job(name: str) -> None:
     schema = load_schema(path.parent / file.job.schema_file).public()
     spec = specify(file, schema, nonce=bytes(NONCE_BYTES), where=path.name)
     console = Console(highlight=False)
-    for line in _say_job(spec, build_task(spec.learning, schema)):
+    for line in _say_job(spec, work_of(spec)):
         console.print(escape(line))
 
 
-def _say_job(spec: JobSpec, task: Program) -> tuple[str, ...]:
-    money, times, learning = spec.money, spec.deadlines, spec.learning
-    judged = learning.evaluation
-    how = {
-        NONE: "not at all",
-        CROSS: f"{judged.repeats} times {judged.folds}-fold",
-        HOLDOUT: f"{judged.repeats} times on held-out rows",
-    }
+def _say_job(spec: JobSpec, task: Work) -> tuple[str, ...]:
+    money, times = spec.money, spec.deadlines
     return (
         f"{spec.title} (purpose: {spec.purpose})",
-        f"Predicts {learning.target} from {len(learning.features)} columns ({task.design.width} once coded), as in "
-        f"'{spec.schema.title}'.",
-        f"Model: {describe_model(task)}; at most {task.max_rounds} rounds, {spec.spare_rounds} may fail besides; "
-        f"judged {how[judged.method]}.",
+        *(_say_questions(spec, task) if isinstance(task, Inquiry) else _say_model(spec, task)),
+        *_say_privacy(spec),
         f"Shows of single updates: {_say_visibility(spec)}. Sites: {spec.min_sites} to {spec.max_sites}.",
         f"Price {whole(money.price)}, of which {whole(money.fee)} to the coordinator; stake {whole(money.stake)} per "
         f"site, bond {whole(money.bond)}.",
         f"Deadlines: enrol {times.enrol} s, train {times.train} s, challenge {times.challenge} s, one message "
         f"{times.exchange} s.",
+    )
+
+
+def _say_questions(spec: JobSpec, task: Inquiry) -> tuple[str, ...]:
+    names = ", ".join(query.name for query in task.analysis.queries)
+    return (
+        f"Asks {len(task.analysis.queries)} questions of data as in '{spec.schema.title}', in one sum of "
+        f"{task.plan.length} numbers: {names}.",
+        f"No number about fewer than {task.analysis.minimum_cell} patients is published.",
+    )
+
+
+def _say_model(spec: JobSpec, task: Training) -> tuple[str, ...]:
+    learning = task.spec
+    judged = learning.evaluation
+    how = {
+        NONE: "not at all",
+        CROSS: f"{judged.repeats} times {judged.folds}-fold",
+        HOLDOUT: f"{'once' if judged.repeats == 1 else f'{judged.repeats} times'} on held-out rows",
+    }
+    return (
+        f"Predicts {learning.target} from {len(learning.features)} columns ({task.design.width} once coded), as in "
+        f"'{spec.schema.title}'.",
+        f"Model: {describe_model(task)}; at most {task.max_rounds} rounds, {spec.spare_rounds} may fail besides; "
+        f"judged {how[judged.method]}.",
+    )
+
+
+def _say_privacy(spec: JobSpec) -> tuple[str, ...]:
+    privacy = spec.privacy
+    if privacy is None:
+        return ("Opens exact sums: no differential privacy.",)
+    return (
+        f"Differential privacy: epsilon {show_micro(privacy.epsilon_micro)} at delta {privacy.delta_pico / PICO:g} of "
+        f"every data set's budget, for {privacy.spending.releases} noisy sums; noise of up to "
+        f"{privacy.missing_percent} % of the sites may be missing.",
     )
 
 

@@ -15,7 +15,7 @@ from caduceus.cli.tables import first_failure, show_audit, show_summary, show_ve
 from caduceus.edges.federation import EXAMPLES, example
 from caduceus.edges.workspace import Workspace
 from caduceus.errors import Refused
-from caduceus.learn.rows import SiteData
+from caduceus.learn.rows import Ready
 from caduceus.protocol.audit import Audit
 from caduceus.report.facts import JobFacts
 from caduceus.wiring.audit import audit_run
@@ -69,6 +69,9 @@ def _say_models(workspace: Workspace, played: Mapping[str, Played]) -> None:
         path = workspace.models / f"{label}.json"
         if path.exists():
             console.print(f"Model: {path}", soft_wrap=True)
+        answers = workspace.answers / f"{label}.txt"
+        if answers.exists():
+            console.print(f"Answers: {answers}, and {answers.with_suffix('.json').name} for programs", soft_wrap=True)
 
 
 def _say_where(workspace: Workspace, played: Mapping[str, Played]) -> None:
@@ -124,7 +127,7 @@ def _tell(
     audits: Sequence[Audit],
     url: str | None,
     data: Path | None,
-    rows: Mapping[str, Mapping[str, SiteData]] | None,
+    rows: Mapping[str, Mapping[str, Ready]] | None,
     screen: Screen,
 ) -> tuple[JobFacts, ...]:
     screen.begin("Writing the report", 0)

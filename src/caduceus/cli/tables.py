@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from caduceus.data.policy import PICO, show_micro
 from caduceus.kinds import Evidence
 from caduceus.protocol.audit import Audit, Check
 from caduceus.report.facts import JobFacts
@@ -43,24 +44,77 @@ def plain_table(title: str, *columns: str, right: Sequence[str] = ()) -> Table:
 
 
 def show_summary(console: Console, jobs: Sequence[JobFacts]) -> None:
-    """The few figures that most readers came for, a column per job."""
+    """The few figures that most readers came for, a column per job; lines that no job has are left out."""
     table = plain_table("What came of it", "", *(job.title for job in jobs), right=[job.title for job in jobs])
     told = [_told(job) for job in jobs]
     for line in zip(*told, strict=True):
-        table.add_row(line[0][0], *(value for _, value in line))
+        if any(value is not None for _, value in line):
+            table.add_row(line[0][0], *("–" if value is None else value for _, value in line))
     console.print(table)
-    console.print(
-        "AUROC and Brier score are on rows that the model in question did not learn from; at sites: means over sites. "
-        "* Control arms: only a machine that holds every site's rows has them.",
-        style="dim",
+    for note in _notes(jobs):
+        console.print(note, style="dim")
+
+
+def _notes(jobs: Sequence[JobFacts]) -> Iterator[str]:
+    trained = [job for job in jobs if job.analysis is None]
+    if trained:
+        yield (
+            "AUROC and Brier score are on rows that the model in question did not learn from; at sites: means over "
+            "sites. * Control arms: only a machine that holds every site's rows has them."
+        )
+    if any(job.privacy is not None for job in trained):
+        yield (
+            "With an epsilon, AUROC and Brier score over all rows are read from a noisy histogram; ± says how far off "
+            "that can put the AUROC. Figures at sites are from their own rows, without noise: epsilon does not cover "
+            "them."
+        )
+    if len(trained) < len(jobs):
+        yield "Answers that too few patients are behind are withheld; the report and the answers say which."
+
+
+def _told(job: JobFacts) -> tuple[tuple[str, str | None], ...]:
+    """Lines of the summary, the same for all jobs: what it is, and its figure; None where the job has no such thing."""
+    return (
+        ("Sites", str(len(job.sites))),
+        ("Rounds", str(len(job.rounds))),
+        *_found(job),
+        *_spending(job),
+        *_money(job),
     )
 
 
-def _told(job: JobFacts) -> tuple[tuple[str, str], ...]:
-    """Lines of the summary: what it is, and its figure."""
+def _found(job: JobFacts) -> tuple[tuple[str, str | None], ...]:
+    asked, took = job.analysis, f"{job.seconds_training:.1f} s"
     local, federated, pooled = (
-        _score(mean(figures(job.sites, arm, auroc)).value) for arm in (pick_local, pick_federated, pick_pooled)
+        None if asked is not None else _score(mean(figures(job.sites, arm, auroc)).value)
+        for arm in (pick_local, pick_federated, pick_pooled)
     )
+    return (
+        ("Training", took if asked is None else None),
+        ("Answering", None if asked is None else took),
+        ("Questions answered", None if asked is None else f"{len(asked.answers)} of {asked.questions}"),
+        ("AUROC at sites: alone*", local),
+        ("  [bold]federated[/bold]", None if federated is None else f"[bold]{federated}[/bold]"),
+        ("  pooled*", pooled),
+        ("AUROC over all rows", _over_all_rows(job)),
+        ("Brier over all rows", _score(job.pooled.brier) if asked is None else None),
+    )
+
+
+def _over_all_rows(job: JobFacts) -> str | None:
+    if job.analysis is not None:
+        return None
+    noisy = job.privacy is not None and job.pooled.auroc is not None and job.auroc_error is not None
+    return _score(job.pooled.auroc) + (f" ± {_score(job.auroc_error)}" if noisy else "")
+
+
+def _spending(job: JobFacts) -> tuple[tuple[str, str | None], ...]:
+    told = job.privacy
+    spent = None if told is None else f"{show_micro(told.costs[told.opened])}, {told.delta / PICO:g}"
+    return (("Epsilon, delta", spent),)
+
+
+def _money(job: JobFacts) -> tuple[tuple[str, str], ...]:
     gas = round(sum(one.gas for one in job.rounds) / max(len(job.rounds), 1))
     books = balance(job.flows)
     paid = sum(site.paid for site in job.sites)
@@ -68,14 +122,6 @@ def _told(job: JobFacts) -> tuple[tuple[str, str], ...]:
     back = sum(flow.amount for flow in books.outward if flow.why in ("not earned", "price returned"))
     held = books.put - books.got
     return (
-        ("Sites", str(len(job.sites))),
-        ("Rounds", str(len(job.rounds))),
-        ("Training", f"{job.seconds_training:.1f} s"),
-        ("AUROC at sites: alone*", local),
-        ("  [bold]federated[/bold]", f"[bold]{federated}[/bold]"),
-        ("  pooled*", pooled),
-        ("AUROC over all rows", _score(job.pooled.auroc)),
-        ("Brier over all rows", _score(job.pooled.brier)),
         ("Gas per round", whole(gas)),
         (f"{escape(job.token)} from the buyer", whole(job.price)),
         ("  to the sites", whole(paid)),

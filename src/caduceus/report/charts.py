@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from caduceus.report.facts import CalibrationPoint
 from caduceus.report.markup import Html, join, shortened, text
-from caduceus.report.svg import Scale, at, box, diamond, disc, drawing, group, label, line, ticks
+from caduceus.report.svg import Scale, at, box, decimals, diamond, disc, drawing, group, label, line, ticks
 from caduceus.report.words import count, known, plain, whole
 
 LABELLED_ROWS = 64
@@ -74,13 +74,8 @@ def _pitch(rows: int) -> float:
 
 def _axis(scale: Scale, places: Sequence[float], top: float, bottom: float) -> Html:
     lines = (line((scale(v), top - 4), (scale(v), bottom), "l-grid") for v in places)
-    labels = (label(scale(v), top - 10, Html(plain(v, _digits(places))), "s m") for v in places)
+    labels = (label(scale(v), top - 10, Html(plain(v, decimals(places, 1))), "s m") for v in places)
     return join((*lines, *labels))
-
-
-def _digits(places: Sequence[float]) -> int:
-    step = places[1] - places[0]
-    return next((d for d in range(1, 6) if abs(step * 10**d - round(step * 10**d)) < 1e-6), 6)
 
 
 def _arms(row: Arms, scale: Scale, y: float, pitch: float) -> Html:
@@ -125,6 +120,11 @@ def legend_mark(arm: str) -> Html:
     return Html(f'<svg viewBox="0 0 16 16" aria-hidden="true">{shape}</svg>')
 
 
+def swatch(kind: str) -> Html:
+    """A colour beside its name."""
+    return Html(f'<svg viewBox="0 0 16 16" aria-hidden="true">{box(1, 5, 14, 6, kind, 2)}</svg>')
+
+
 def calibration_plot(points: Sequence[CalibrationPoint], *, title: str) -> Html:
     """Share that came true over predicted risk; a disc's area is the number of rows; the diagonal is perfection.
 
@@ -135,7 +135,7 @@ def calibration_plot(points: Sequence[CalibrationPoint], *, title: str) -> Html:
     places = ticks(0.0, max([0.05, *(max(p.predicted, p.observed) for p in sound)]), 5)
     across = Scale(places[0], places[-1], left, size - 14)
     upward = Scale(places[0], places[-1], bottom, 14)
-    digits = _digits(places)
+    digits = decimals(places, 1)
     parts = [line((across(v), 14), (across(v), bottom), "l-grid") for v in places]
     parts += [line((left, upward(v)), (size - 14, upward(v)), "l-grid") for v in places]
     parts += [label(across(v), bottom + 17, Html(plain(v, digits)), "s m") for v in places]

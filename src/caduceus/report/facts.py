@@ -47,7 +47,7 @@ class SiteFacts:
 class RoundFacts:
     """One round as anchored.
 
-    phase      moments, training, evaluation; or why it failed
+    phase      moments, training, evaluation, questions; or why it failed
     survivors  how many uploads are in the sum
     silent     names of the invited sites that are not
     entries    length of the summed vector
@@ -133,14 +133,161 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class ReleaseFacts:
+    """Sums one after the other, with the same noise.
+
+    first, last  numbers of the sums, from 1
+    part         no patient is in sums of two parts; from 1
+    multiplier   standard deviation of the noise in each entry, over the norm of what one patient can change
+    rate         each patient's chance to be in such a sum, in (0, 1]
+    """
+
+    first: int
+    last: int
+    part: int
+    multiplier: float
+    rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetFacts:
+    """A data set's privacy budget around one job: epsilon in millionths, delta in millionths of a millionth.
+
+    epsilon, delta  the lifetime budget; 0 if none was set
+    before          what other jobs had spent or reserved when this one enrolled
+    spent           by this job: what it reserved, less what it gave back
+    """
+
+    site: str
+    epsilon: int
+    delta: int
+    epsilon_before: int
+    delta_before: int
+    epsilon_spent: int
+    delta_spent: int
+
+    @property
+    def epsilon_left(self) -> int:
+        """What this job left for later ones."""
+        return self.epsilon - self.epsilon_before - self.epsilon_spent
+
+    @property
+    def delta_left(self) -> int:
+        """What this job left for later ones."""
+        return self.delta - self.delta_before - self.delta_spent
+
+
+@dataclass(frozen=True, slots=True)
+class PrivacyFacts:
+    """Differential privacy of a job.
+
+    epsilon          of a whole run, in millionths
+    delta            of a whole run, in millionths of a millionth
+    missing_percent  share of the sites whose noise may be missing from a sum
+    opened           sums that were opened
+    releases         the noise of every sum of a whole run, in order
+    costs            epsilon in millionths spent once 0, 1, 2, ... sums were opened, up to a whole run
+    budgets          one per enrolled data set, by seat
+    """
+
+    epsilon: int
+    delta: int
+    missing_percent: int
+    opened: int
+    releases: tuple[ReleaseFacts, ...]
+    costs: tuple[int, ...]
+    budgets: tuple[BudgetFacts, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FigureFacts:
+    """One published number, or the blank where one would stand.
+
+    at         where it stands on a scale of times or quantile levels; None if there is none
+    value      None where withheld, or where the sum gave none
+    error      standard error from the noise alone; None likewise, or where the number has none
+    low, high  95 % interval; None likewise
+    withheld   whether too few patients are behind it, or it would tell another such number
+    """
+
+    label: str
+    at: float | None
+    value: float | None
+    error: float | None
+    low: float | None
+    high: float | None
+    withheld: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NumbersFacts:
+    """Numbers of one kind.
+
+    what    such as patients, mean or survival
+    covers  what the intervals cover: noise, or noise and sampling
+    """
+
+    what: str
+    unit: str
+    covers: str
+    figures: tuple[FigureFacts, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AxisFacts:
+    """A column cut into cells; labels in order."""
+
+    column: str
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerFacts:
+    """One question and its answer.
+
+    kind     count, mean, histogram, quantiles, table or survival
+    asks     what is asked, in words
+    axes     of a histogram, a table: the cells; the first numbers have one figure per combination, the last axis
+             fastest. Of survival: times, then groups
+    numbers  the answer; of survival, a group's curve is "survival, GROUP", or "survival" if there is one
+    """
+
+    name: str
+    kind: str
+    asks: str
+    axes: tuple[AxisFacts, ...]
+    numbers: tuple[NumbersFacts, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisFacts:
+    """What a job asked, and what came of it.
+
+    questions     how many
+    minimum_cell  no number about fewer patients than this is published
+    deviation     of the noise in every entry of the opened sum; None before there are answers
+    answers       in the order of the questions; none before there are answers
+    """
+
+    questions: int
+    minimum_cell: int
+    deviation: float | None
+    answers: tuple[AnswerFacts, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class JobFacts:
     """Everything one report says about one job.
 
-    chain      "embedded chain 1337" or the node's URL
-    pooled     AUROC and Brier of the job's model over all sites' rows together, from secure sums
-    auroc_error  half-width of what the histogram leaves open about that AUROC
-    privacy    what is and is not protected, one sentence each
-    notes      what a reader should know before believing a figure, such as who assigned rows to sites
+    chain       "embedded chain 1337" or the node's URL
+    target      what is predicted; "" of an analysis
+    features    the columns that a model learns from, or that the questions are about
+    pooled      AUROC and Brier of the job's model over all sites' rows together, from secure sums
+    auroc_error half-width of what the histogram, and the noise in it, leaves open about that AUROC
+    privacy     what the job spent of its data sets' budgets; None if its sums are exact
+    analysis    questions and answers; None if the job trains a model
+    protection  what is and is not protected, one sentence each
+    notes       what a reader should know before believing a figure, such as who assigned rows to sites
     """
 
     title: str
@@ -171,5 +318,7 @@ class JobFacts:
     auroc_error: float | None
     calibration: tuple[CalibrationPoint, ...]
     coefficients: tuple[Coefficient, ...]
-    privacy: tuple[str, ...]
+    privacy: PrivacyFacts | None
+    analysis: AnalysisFacts | None
+    protection: tuple[str, ...]
     notes: tuple[str, ...]

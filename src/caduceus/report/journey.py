@@ -82,7 +82,9 @@ def journey(facts: JobFacts) -> Journey:
             Html("Sites"),
             sites,
             (Html("rows stay here"),),
-            Html("Each learns from its own rows, which stay where they are."),
+            Html(
+                f"Each {'learns from' if facts.analysis is None else 'counts'} its own rows, which stay where they are."
+            ),
         ),
         sum=_sum(facts),
         coordinator=_coordinator(facts),
@@ -126,6 +128,9 @@ def _settled(facts: JobFacts, paid: int, coordinator: int) -> Stop:
 
 
 def _buyer(facts: JobFacts) -> Stop:
+    if facts.analysis is not None:
+        questions = count(facts.analysis.questions, "question")
+        return Stop(Html("Buyer"), Html("asks"), (questions,), Html(f"Asks {questions} of all sites together."))
     lines = textwrap.wrap(facts.target, _LETTERS, max_lines=2, placeholder="…") or [""]
     told = Html(f"Asks to predict {text(facts.target)}.")
     return Stop(Html("Buyer"), Html("asks for"), tuple(map(text, lines)), told)
@@ -136,8 +141,10 @@ def _sum(facts: JobFacts) -> Stop:
     if not entries:
         return Stop(Html("Sum"), Html("–"), (Html("nothing summed"),), Html("Nothing was summed."))
     ring = power(max(one.bits for one in facts.rounds))
+    name = "Updates" if facts.analysis is None else "Tallies"
+    noise = "" if facts.privacy is None else ", noise of every site among them,"
     told = Html(
-        f"Updates of up to {brief(entries)} entries are summed modulo {ring}; "
+        f"{name} of up to {brief(entries)} entries{noise} are summed modulo {ring}; "
         f"what is seen of single ones: {text(facts.visibility)}."
     )
     return Stop(Html("Sum"), brief(entries), (Html("entries at most,"), Html(f"modulo {ring}")), told)

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 
 from caduceus.errors import Misuse
-from caduceus.report import course, money, quality, sites, summary, trust
+from caduceus.report import answers, course, money, privacy, quality, sites, summary, trust
 from caduceus.report.facts import JobFacts
 from caduceus.report.markup import NONE, Html, join, section, shortened, text
 from caduceus.report.script import SCRIPT
@@ -32,7 +32,7 @@ def page(jobs: Sequence[JobFacts]) -> str:
     parts = [_parts(facts) for facts in jobs]
     articles = join(_article(facts, anchor, told) for facts, anchor, told in zip(jobs, anchors, parts, strict=True))
     overview = summary.overview(jobs, anchors) if len(jobs) > 1 else NONE
-    name = text(jobs[0].title) if len(jobs) == 1 else count(len(jobs), "training job")
+    name = text(jobs[0].title) if len(jobs) == 1 else _jobs(jobs)
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8"/>\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_policy()}"/>\n'
@@ -40,7 +40,7 @@ def page(jobs: Sequence[JobFacts]) -> str:
         '<meta name="referrer" content="no-referrer"/>\n<meta name="color-scheme" content="light dark"/>\n'
         f"<title>{name} · Caduceus report</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
         '<a class="skip" href="#main">Skip to the report</a>\n<div class="page">\n'
-        f"{_mast(len(jobs))}\n{_contents(jobs, anchors, parts)}\n"
+        f"{_mast(jobs)}\n{_contents(jobs, anchors, parts)}\n"
         f'<main id="main">\n{overview}{articles}\n</main>\n{_foot()}\n</div>\n'
         f"<script>{SCRIPT}</script>\n</body>\n</html>\n"
     )
@@ -59,10 +59,15 @@ def _parts(facts: JobFacts) -> list[tuple[str, str, Part]]:
     parts: list[tuple[str, str, Part]] = [
         ("flow", "How it went", course.flow_section),
         ("terms", "What was asked", _terms),
-        ("sites", "The sites’ data", sites.sites_section),
-        ("quality", "Quality per site", quality.quality_section),
-        ("calibration", "Calibration", quality.calibration_section),
     ]
+    if facts.analysis is not None:
+        parts.append(("answers", "Answers", answers.answers_section))
+    parts.append(("sites", "The sites’ data", sites.sites_section))
+    if facts.analysis is None:
+        parts += [
+            ("quality", "Quality per site", quality.quality_section),
+            ("calibration", "Calibration", quality.calibration_section),
+        ]
     if facts.coefficients:
         parts.append(("weights", "Weights", quality.coefficients_section))
     parts += [
@@ -71,8 +76,10 @@ def _parts(facts: JobFacts) -> list[tuple[str, str, Part]]:
         ("money", "Money", money.money_section),
         ("steps", "On the chain", course.timeline_section),
         ("audit", "Audit", trust.audit_section),
-        ("privacy", "Protection", trust.privacy_section),
     ]
+    if facts.privacy is not None:
+        parts.append(("privacy", "Privacy", privacy.privacy_section))
+    parts.append(("protection", "Protection", trust.protection_section))
     if facts.notes:
         parts.append(("notes", "Notes", trust.notes_section))
     return parts
@@ -87,10 +94,18 @@ def _article(facts: JobFacts, anchor: str, parts: Sequence[tuple[str, str, Part]
     return Html(f'<article id="{anchor}" aria-labelledby="{anchor}-h">{summary.head(facts, anchor)}{body}</article>')
 
 
-def _mast(jobs: int) -> Html:
-    said = "a training job" if jobs == 1 else count(jobs, "training job")
+def _jobs(jobs: Sequence[JobFacts]) -> Html:
+    """How many jobs of which kind."""
+    asking = sum(facts.analysis is not None for facts in jobs)
+    kind = "job" if 0 < asking < len(jobs) else "analysis" if asking else "training job"
+    if len(jobs) == 1:
+        return Html("an analysis" if asking else "a training job")
+    return count(len(jobs), kind, "analyses" if kind == "analysis" else "")
+
+
+def _mast(jobs: Sequence[JobFacts]) -> Html:
     return Html(
-        f'<header class="mast">{summary.brand()}<h1>Caduceus: report on {said}</h1>'
+        f'<header class="mast">{summary.brand()}<h1>Caduceus: report on {_jobs(jobs)}</h1>'
         "<p>From the chain, the transcript and the sites’ own folders</p></header>"
     )
 

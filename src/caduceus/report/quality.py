@@ -197,7 +197,8 @@ def calibration_section(facts: JobFacts, anchor: str) -> Html:
         Column(Html("Difference"), "num"),
         Column(Html("Rows"), "num"),
     )
-    groups = table(Html("From secure sums over all sites."), columns, rows)
+    sums = "secure sums" if facts.privacy is None else "noisy secure sums"
+    groups = table(Html(f"From {sums} over all sites."), columns, rows)
     body = Html(f'<div class="two">{chart}<div>{told}{groups}</div></div>')
     return section(f"{anchor}-calibration", title, body)
 
@@ -218,6 +219,7 @@ def coefficients_section(facts: JobFacts, anchor: str) -> Html:
     lead = Html(
         f"The {whole(len(top))} largest of {count(len(ordered), 'weight')}, per standard deviation of the feature; "
         "to the right, a higher value goes with more risk. Weights describe the model, not causes."
+        + ("" if facts.privacy is None else " The noise that protects patients is in them too.")
     )
     more = folded(Html(f"{count(len(rest), 'smaller weight')}"), _weights(rest, limit)) if rest else NONE
     return section(f"{anchor}-weights", Html("What the model weighs"), join((_weights(top, limit), more)), lead)

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from caduceus.report.charts import swatch
 from caduceus.report.facts import RoundFacts
 from caduceus.report.markup import Html, join, listing, shortened, text
 from caduceus.report.svg import Scale, box, diamond, disc, drawing, group, label, line
 from caduceus.report.words import count, whole
 
-PHASES = {"moments": "f-moments", "training": "f-training", "evaluation": "f-evaluation"}
+PHASES = {"moments": "f-moments", "training": "f-training", "evaluation": "f-evaluation", "questions": "f-training"}
 """Colour of each phase; any other text says why a round failed."""
 
 ALL_SITES = 12
@@ -90,11 +91,7 @@ def power(bits: int) -> Html:
 def phase_legend(rounds: Sequence[RoundFacts]) -> Html:
     """The colours of the phases that occur, with their names."""
     seen = dict.fromkeys("failed" if failed(one) else one.phase for one in rounds)
-    return listing((Html(f"{_swatch(PHASES.get(phase, 'f-bad'))}{text(phase)}") for phase in seen), "legend")
-
-
-def _swatch(kind: str) -> Html:
-    return Html(f'<svg viewBox="0 0 16 16" aria-hidden="true">{box(1, 5, 14, 6, kind, 2)}</svg>')
+    return listing((Html(f"{swatch(PHASES.get(phase, 'f-bad'))}{text(phase)}") for phase in seen), "legend")
 
 
 def _phases(columns: _Columns) -> Iterable[Html]:

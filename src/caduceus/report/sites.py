@@ -35,7 +35,7 @@ def _card(site: SiteFacts, facts: JobFacts) -> Html:
             (Html("Rows"), _said(site.rows_shown, missing)),
             (Html("Missing values"), _said(site.missing_shown, missing)),
             (Html("Rounds in the sum"), Html(f"{whole(site.rounds)} of {whole(len(facts.rounds))}")),
-            (Html("AUROC, job’s model"), _auroc(site)),
+            *(((Html("AUROC, job’s model"), _auroc(site)),) if facts.analysis is None else ()),
             (Html("Paid"), Html(f"{whole(site.paid)} {token}")),
             (Html("Stake returned"), Html(f"{whole(site.returned)} {token}")),
             (Html("Data set"), code(site.dataset)),

@@ -118,6 +118,9 @@ figure h4{margin-bottom:.5rem}
  color:var(--soft);white-space:nowrap}
 details{margin:0 0 1.2rem}
 summary{cursor:pointer;color:var(--link);font-size:.92rem;padding:.35rem 0}
+.promise{font:400 1.08rem/1.55 var(--serif)}
+.answer{margin-top:2.2rem}
+.answer h4{font:600 1.1rem/1.3 var(--serif);margin-bottom:.2rem}
 .says{list-style:none;margin:0;padding:0;max-width:75ch}
 .says li{padding:.6rem 0 .6rem 1.5rem;border-top:1px solid var(--grid);position:relative}
 .says li::before{content:"";position:absolute;left:.15rem;top:1.2rem;width:.5rem;height:2px;background:var(--soft)}
@@ -239,6 +242,21 @@ svg text.t-good{fill:var(--good)}svg text.t-bad{fill:var(--bad)}svg text.t-open{
 .o-local{fill:var(--card);stroke:var(--local);stroke-width:2}
 .o-pooled{fill:var(--card);stroke:var(--pooled);stroke-width:1.6}
 .o-out{fill:var(--card);stroke:var(--bad);stroke-width:1.6}
+.l-cost{stroke:var(--federated);stroke-width:2;fill:none;stroke-linejoin:round}
+.l-err{stroke:var(--ink);stroke-width:1.3;fill:none}
+.f-bar{fill:var(--federated);fill-opacity:.55}
+.f-cell{fill:var(--federated)}
+.o-withheld{fill:var(--card);stroke:var(--open);stroke-width:1.4}
+.f-withheld{fill:var(--open-wash);stroke:var(--open);stroke-width:1;stroke-dasharray:3 2}
+.c-curve{stroke-width:2;fill:none;stroke-linejoin:round}
+.c-band{stroke:none;fill-opacity:.16}
+.c-2{stroke-dasharray:7 3}.c-3{stroke-dasharray:2 3}.c-4{stroke-dasharray:9 3 2 3}
+.c-curve.c-0{stroke:var(--federated)}.c-curve.c-1{stroke:var(--up)}.c-curve.c-2{stroke:var(--buyer)}
+.c-curve.c-3{stroke:var(--moments)}.c-curve.c-4{stroke:var(--ink)}
+.c-band.c-0,.c-dot.c-0{fill:var(--federated)}.c-band.c-1,.c-dot.c-1{fill:var(--up)}
+.c-band.c-2,.c-dot.c-2{fill:var(--buyer)}.c-band.c-3,.c-dot.c-3{fill:var(--moments)}
+.c-band.c-4,.c-dot.c-4{fill:var(--ink)}
+.c-curve.c-end{stroke-width:6;stroke-opacity:.28;stroke-dasharray:none}
 .ribbon{fill-opacity:.32}
 g.row:hover .ribbon,path.ribbon:hover{fill-opacity:.55}
 g.row .hit{fill:transparent}

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from caduceus.report.facts import JobFacts
+from caduceus.report.answers import answers_count
+from caduceus.report.facts import AnalysisFacts, JobFacts, PrivacyFacts
 from caduceus.report.markup import NONE, Column, Html, code, dash, folded, join, missing, pairs, table, text
+from caduceus.report.privacy import chance
 from caduceus.report.reading import (
     Spent,
     Verdict,
@@ -20,7 +23,7 @@ from caduceus.report.reading import (
     spent,
 )
 from caduceus.report.svg import disc, line
-from caduceus.report.words import be, brief, count, duration, known, plain, score, whole
+from caduceus.report.words import be, brief, count, delta, duration, epsilon, known, plain, score, whole
 
 NOT_TOLD = "cannot be told from what was summed"
 
@@ -37,6 +40,11 @@ def head(facts: JobFacts, anchor: str) -> Html:
 
 def _lede(facts: JobFacts) -> Html:
     sites, purpose = count(len(facts.sites), "site"), Html(f"The purpose: {text(facts.purpose)}.")
+    if facts.analysis is not None:
+        questions = count(facts.analysis.questions, "question")
+        if not facts.analysis.answers:
+            return Html(f"{sites} enrolled to answer {questions}; there are no answers. {purpose}")
+        return Html(f"{sites} answered {questions} together, by one noisy sum. {purpose}")
     if not facts.rounds:
         return Html(f"{sites} enrolled to predict {text(facts.target)}; no round was anchored. {purpose}")
     how = f"{count(len(facts.rounds), 'round')} of {text(facts.model)}"
@@ -81,18 +89,33 @@ def verdict_mark(passes: bool | None) -> Html:
 
 def _tiles(facts: JobFacts) -> Html:
     work = spent(facts, balance(facts.flows))
-    tiles = (_discrimination(facts), _brier(facts), _paid(facts, work), _gas(facts), _work(facts))
-    return pairs(tiles, "tiles")
+    found = (_discrimination(facts), _brier(facts)) if facts.analysis is None else (_answered(facts.analysis),)
+    spending = () if facts.privacy is None else (_epsilon(facts.privacy),)
+    return pairs((*found, *spending, _paid(facts, work), _gas(facts), _work(facts)), "tiles")
 
 
 def _tile(name: str, big: Html, notes: Sequence[Html]) -> tuple[Html, Html]:
     return Html(name), Html(f'<span class="big">{big}</span>{join(Html(f"<small>{note}</small>") for note in notes)}')
 
 
+def _answered(told: AnalysisFacts) -> tuple[Html, Html]:
+    notes = [Html(f"to {count(told.questions, 'question')}"), answers_count(told)]
+    return _tile("Answers", whole(len(told.answers)), notes)
+
+
+def _epsilon(told: PrivacyFacts) -> tuple[Html, Html]:
+    notes = [
+        Html(f"delta {delta(told.delta)}: a chance of {chance(told.delta)}"),
+        Html(f"over {count(told.opened, 'noisy sum')}"),
+    ]
+    return _tile("Epsilon", epsilon(told.costs[told.opened]), notes)
+
+
 def _discrimination(facts: JobFacts) -> tuple[Html, Html]:
     notes = []
     if known(facts.auroc_error) and facts.auroc_error:
-        notes.append(Html(f"± {plain(facts.auroc_error, 4)} left open by the histogram"))
+        why = "left open by the histogram" if facts.privacy is None else "left open by the histogram and its noise"
+        notes.append(Html(f"± {plain(facts.auroc_error, 4)} {why}"))
     notes.append(_means(facts))
     if not known(facts.pooled.auroc):
         notes.insert(0, Html(NOT_TOLD))
@@ -149,7 +172,9 @@ def _work(facts: JobFacts) -> tuple[Html, Html]:
         Html(f"{duration(facts.seconds_total)} in all"),
         Html(f"{count(len(facts.sites), 'site')}, {count(len(facts.rounds), 'round')}"),
     )
-    return _tile("Training took", duration(facts.seconds_training), notes)
+    return _tile(
+        "Training took" if facts.analysis is None else "Answering took", duration(facts.seconds_training), notes
+    )
 
 
 def terms(facts: JobFacts) -> Html:
@@ -158,8 +183,7 @@ def terms(facts: JobFacts) -> Html:
     data = Html(f'<p class="source"><b>{text(facts.data_title)}</b><br/>{_source(facts.data_source)}</p>')
     asked = pairs(
         (
-            (Html("Target"), text(facts.target)),
-            (Html("Model"), text(facts.model)),
+            *_what(facts),
             (Html("Visibility"), text(facts.visibility)),
             (Html("Price, of which the coordinator’s fee"), Html(f"{whole(facts.price)}, {whole(facts.fee)} {token}")),
             (Html("Stake of each site"), Html(f"{whole(facts.stake)} {token}")),
@@ -172,33 +196,66 @@ def terms(facts: JobFacts) -> Html:
     if not facts.features:
         return join((data, asked))
     listed = Html(f"<p>{text(', '.join(facts.features))}</p>")
-    return join((data, asked, folded(count(len(facts.features), "feature"), listed)))
+    name = "feature" if facts.analysis is None else "column"
+    return join((data, asked, folded(count(len(facts.features), name), listed)))
+
+
+def _what(facts: JobFacts) -> tuple[tuple[Html, Html], ...]:
+    if facts.analysis is None:
+        return (Html("Target"), text(facts.target)), (Html("Model"), text(facts.model))
+    least = count(facts.analysis.minimum_cell, "patient")
+    return (
+        (Html("Questions"), whole(facts.analysis.questions)),
+        (Html("No number about fewer than"), least),
+        (Html("How"), text(facts.model)),
+    )
 
 
 def _source(source: str) -> Html:
     return Html(f'<span class="soft">{text(source)}</span>') if source else missing("no source given")
 
 
+@dataclass(frozen=True, slots=True)
+class _Kinds:
+    """Which columns an overview needs: for models, for answers, for noise."""
+
+    trained: bool
+    asked: bool
+    private: bool
+
+
+_QUALITY = (
+    Column(Html("AUROC<br/>all rows"), "num", "AUROC, all rows"),
+    Column(Html("AUROC<br/>mean over sites"), "num", "AUROC, mean over sites"),
+    Column(Html("own rows alone<br/>(control arm)"), "num", "own rows alone (control arm)"),
+)
+
+
 def overview(jobs: Sequence[JobFacts], anchors: Sequence[str]) -> Html:
     """One line per job, where there are several."""
+    shown = _Kinds(
+        trained=any(facts.analysis is None for facts in jobs),
+        asked=any(facts.analysis is not None for facts in jobs),
+        private=any(facts.privacy is not None for facts in jobs),
+    )
     columns = (
         Column(Html("Job")),
         Column(Html("Audit"), label="Audit"),
         Column(Html("Sites"), "num", "Sites"),
-        Column(Html("AUROC<br/>all rows"), "num", "AUROC, all rows"),
-        Column(Html("AUROC<br/>mean over sites"), "num", "AUROC, mean over sites"),
-        Column(Html("own rows alone<br/>(control arm)"), "num", "own rows alone (control arm)"),
-        Column(Html("Training"), "num", "Training"),
+        *(_QUALITY if shown.trained else ()),
+        *((Column(Html("Answers"), "num", "Answers"),) if shown.asked else ()),
+        *((Column(Html("Epsilon"), "num", "Epsilon"),) if shown.private else ()),
+        Column(Html("Work"), "num", "Work") if shown.asked else Column(Html("Training"), "num", "Training"),
         Column(Html("Gas"), "num", "Gas"),
     )
-    rows = [_line(facts, anchor) for facts, anchor in zip(jobs, anchors, strict=True)]
+    rows = [_line(facts, anchor, shown) for facts, anchor in zip(jobs, anchors, strict=True)]
     body = table(Html("One line per job; each is told in full below."), columns, rows, kind="stack")
     return Html(
         f'<section class="overview" aria-labelledby="overview"><h2 id="overview">At a glance</h2>{body}</section>'
     )
 
 
-def _line(facts: JobFacts, anchor: str) -> tuple[Html, ...]:
+def _line(facts: JobFacts, anchor: str, shown: _Kinds) -> tuple[Html, ...]:
     verdict = judge(facts.checks)
     tone, said = {True: ("good", "✓ passes"), False: ("bad", "✗ does not pass"), None: ("open", "– not audited")}[
         verdict.passes
@@ -207,12 +264,30 @@ def _line(facts: JobFacts, anchor: str) -> tuple[Html, ...]:
         Html(f'<a href="#{anchor}">{text(facts.title)}</a>'),
         Html(f'<span class="mark {tone}">{said}</span>'),
         whole(len(facts.sites)),
-        score(facts.pooled.auroc, NOT_TOLD),
-        score(mean(figures(facts.sites, pick_federated, auroc)).value, "no site has a figure"),
-        score(mean(figures(facts.sites, pick_local, auroc)).value, "the control arm was not run"),
+        *(_quality(facts) if shown.trained else ()),
+        *((_answers(facts.analysis),) if shown.asked else ()),
+        *((_spent(facts.privacy),) if shown.private else ()),
         duration(facts.seconds_training),
         brief(gas_total(facts)) if facts.gas else dash("no receipts"),
     )
+
+
+def _quality(facts: JobFacts) -> tuple[Html, ...]:
+    if facts.analysis is not None:
+        return tuple([dash("an analysis has no model")] * len(_QUALITY))
+    return (
+        score(facts.pooled.auroc, NOT_TOLD),
+        score(mean(figures(facts.sites, pick_federated, auroc)).value, "no site has a figure"),
+        score(mean(figures(facts.sites, pick_local, auroc)).value, "the control arm was not run"),
+    )
+
+
+def _answers(told: AnalysisFacts | None) -> Html:
+    return dash("this job trains a model") if told is None else whole(len(told.answers))
+
+
+def _spent(told: PrivacyFacts | None) -> Html:
+    return dash("exact sums: no differential privacy") if told is None else epsilon(told.costs[told.opened])
 
 
 def brand() -> Html:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from caduceus.report.markup import Html, join, text
@@ -118,3 +118,13 @@ def ticks(low: float, high: float, most: int = 6) -> tuple[float, ...]:
     if last <= first:
         last = first + 1
     return tuple(round(step * index, 12) for index in range(first, last + 1))
+
+
+def decimals(places: Sequence[float], least: int = 0) -> int:
+    """How many decimals tell evenly spaced figures apart; at most 6.
+
+    places  at least two
+    least   not fewer than this
+    """
+    step = places[1] - places[0]
+    return next((d for d in range(least, 6) if abs(step * 10**d - round(step * 10**d)) < 1e-6), 6)

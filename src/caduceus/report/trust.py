@@ -78,13 +78,13 @@ def _words(facts: JobFacts) -> Html:
     return pairs(((badge(word), Html(said)) for word, said in MEANING.items() if used[word]), "words")
 
 
-def privacy_section(facts: JobFacts, anchor: str) -> Html:
+def protection_section(facts: JobFacts, anchor: str) -> Html:
     """What is protected, and what is not, as the job's terms and the run say it."""
     title = Html("What is protected, and what is not")
-    if not facts.privacy:
+    if not facts.protection:
         said = Html("<p>– These facts say nothing about protection; take nothing for granted.</p>")
-        return section(f"{anchor}-privacy", title, said)
-    return section(f"{anchor}-privacy", title, listing(map(text, facts.privacy), "says"))
+        return section(f"{anchor}-protection", title, said)
+    return section(f"{anchor}-protection", title, listing(map(text, facts.protection), "says"))
 
 
 def notes_section(facts: JobFacts, anchor: str) -> Html:

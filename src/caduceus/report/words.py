@@ -23,6 +23,18 @@ def whole(number: int) -> Html:
     return Html(f"{number:,}".replace(",", THIN).replace("-", MINUS))
 
 
+def power_of_ten(value: float, digits: int = 2) -> Html:
+    """A finite number but 0 by its size: 2.5 × 10⁻⁵, or 10⁻⁵ where nothing stands before it.
+
+    digits  of the number before the power of ten, at most
+    """
+    before, exponent = f"{abs(value):.{digits - 1}e}".split("e")
+    before = before.rstrip("0").rstrip(".") if "." in before else before
+    sign = MINUS if value < 0 else ""
+    power = f"10{str(int(exponent)).translate(_SUPERSCRIPT)}"
+    return Html(f"{sign}{power}" if before == "1" else f"{sign}{before}{THIN}×{THIN}{power}")
+
+
 def brief(number: int) -> Html:
     """As `whole`; beyond twelve digits as a power of ten, where room is short: 1.25 × 10²¹."""
     if abs(number) < LONG_NUMBER:
@@ -43,6 +55,47 @@ def plain(value: float, digits: int = 3) -> str:
     shown = f"{abs(value):.{digits}f}"
     short = shown[1:] if shown.startswith("0.") else shown
     return (MINUS if value < 0 and any(c in "123456789" for c in shown) else "") + short
+
+
+def measured(value: float, digits: int) -> Html:
+    """A finite number with its decimals, in groups of three and without a leading zero: 1 409, .971, −12.5, 0."""
+    if value == 0:
+        return Html("0")
+    if abs(value) >= LONG_NUMBER:
+        return power_of_ten(value, 3)
+    shown = f"{abs(value):,.{digits}f}".replace(",", THIN)
+    short = shown[1:] if shown.startswith("0.") else shown
+    return Html((MINUS if value < 0 and any(c in "123456789" for c in shown) else "") + short)
+
+
+def significant(value: float) -> Html:
+    """A finite number to four digits, however small: 1.734, .0213, 3.1 × 10⁻⁸, 0."""
+    if value == 0:
+        return Html("0")
+    if abs(value) < 1e-4:
+        return power_of_ten(value)
+    digits = max(3 - math.floor(math.log10(abs(value))), 0)
+    shown = measured(value, digits)
+    return Html(shown.rstrip("0").rstrip(".")) if "." in shown else shown
+
+
+def decimals_for(error: float | None) -> int | None:
+    """So many decimals that a standard error has two digits; None where there is no error to go by."""
+    if error is None or not math.isfinite(error) or error <= 0:
+        return None
+    return min(max(1 - math.floor(math.log10(error)), 0), 9)
+
+
+def epsilon(micro: int) -> Html:
+    """Millionths of epsilon, every digit of it: 1, 2.5, 0.125."""
+    whole_part, rest = divmod(abs(micro), 10**6)
+    shown = f"{whole_part:,}".replace(",", THIN) + f".{rest:06d}".rstrip("0").rstrip(".")
+    return Html((MINUS if micro < 0 else "") + shown)
+
+
+def delta(pico: int) -> Html:
+    """Millionths of a millionth of delta: 10⁻⁵, 2.5 × 10⁻⁶, 0."""
+    return power_of_ten(pico / 10**12, 12) if pico else Html("0")
 
 
 def score(value: float | None, reason: str, digits: int = 3) -> Html:

@@ -13,6 +13,8 @@ from caduceus.data.card import Card
 from caduceus.edges.gateway.suite import TOKEN
 from caduceus.edges.network import Network
 from caduceus.edges.store import FolderStore
+from caduceus.learn.inquiry.program import Inquiry
+from caduceus.learn.inquiry.queries import columns as asked_columns
 from caduceus.learn.state import State
 from caduceus.protocol.audit import Audit
 from caduceus.protocol.round_record import RoundRecord, read_record
@@ -28,9 +30,11 @@ from caduceus.report.facts import (
     RoundFacts,
     SiteFacts,
 )
+from caduceus.wiring.answer_facts import analysis_facts
 from caduceus.wiring.arms import NOTHING, Arms, Compared, compare
 from caduceus.wiring.chronicle import chronicle
 from caduceus.wiring.flows import ESCROW, flows_of
+from caduceus.wiring.privacy_facts import privacy_facts
 from caduceus.wiring.recall import Recalled
 from caduceus.wiring.remembered import Times
 from caduceus.wiring.transactions import Transaction
@@ -67,8 +71,8 @@ def facts_of(
         job=f"0x{entry.id.hex()}",
         chain=network.name,
         model=describe_model(job.task),
-        target=spec.learning.target,
-        features=spec.learning.features,
+        target="" if spec.learning is None else spec.learning.target,
+        features=_columns(job),
         visibility=spec.visibility.name.lower(),
         price=entry.price,
         fee=spec.money.fee,
@@ -92,9 +96,19 @@ def facts_of(
         auroc_error=None if quality is None else float(quality.auroc_error.mean()),
         calibration=_calibration(job.state),
         coefficients=_coefficients(job),
-        privacy=privacy_of(job),
+        privacy=privacy_facts(job, network.chain, sum(not record.failure for record in records)),
+        analysis=analysis_facts(job),
+        protection=privacy_of(job),
         notes=(*notes_on(job), *compared.notes),
     )
+
+
+def _columns(job: Recalled) -> tuple[str, ...]:
+    """What the job reads of a record: a model's features, or what the questions are about."""
+    spec = job.spec
+    if spec.learning is not None:
+        return spec.learning.features
+    return () if spec.analysis is None else asked_columns(spec.analysis)
 
 
 def _sites(
@@ -203,8 +217,9 @@ def _calibration(state: State) -> tuple[CalibrationPoint, ...]:
 
 
 def _coefficients(job: Recalled) -> tuple[Coefficient, ...]:
-    newton = job.state.newton
-    if newton is None:
+    newton, noisy = job.state.newton, job.state.noisy
+    if isinstance(job.task, Inquiry) or (newton is None and noisy is None):
         return ()
-    weights = newton.weights[0][:-1].tolist()
+    flat = newton.weights[0] if newton is not None else noisy.weights  # type: ignore[union-attr]  # one of them is there
+    weights = flat[:-1].tolist()
     return tuple(Coefficient(name, weight) for name, weight in zip(job.task.design.names, weights, strict=True))

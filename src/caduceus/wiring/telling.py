@@ -8,7 +8,7 @@ from pathlib import Path
 from caduceus.edges.store import FolderStore
 from caduceus.edges.workspace import Workspace, write_whole
 from caduceus.errors import Refused
-from caduceus.learn.rows import SiteData
+from caduceus.learn.rows import Ready
 from caduceus.protocol.audit import Audit
 from caduceus.report.facts import JobFacts
 from caduceus.report.page import page
@@ -24,7 +24,7 @@ def tell(
     *,
     url: str | None = None,
     data_root: Path | None = None,
-    rows: Mapping[str, Mapping[str, SiteData]] | None = None,
+    rows: Mapping[str, Mapping[str, Ready]] | None = None,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> tuple[JobFacts, ...]:
     """Gather the facts of every job of a run; nothing is changed or sent.
