@@ -274,6 +274,26 @@ def test_questions_are_answered_by_one_noisy_sum(tmp_path: Path, monkeypatch: py
     assert "epsilon 2 at delta 1e-06 for 1 sums" in detail(theatre, "is worth the epsilon")
 
 
+def test_questions_with_more_cells_than_patients_bear_are_refused_before_anything_leaves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """By the play, before money is locked; and by every site, should a buyer ask all the same."""
+    fine = QUESTIONS.replace(
+        'kind = "mean"\ncolumn = "radius_mean"', 'kind = "histogram"\ncolumn = "radius_mean"\nbins = 900'
+    )
+    theatre = Theatre(tmp_path, monkeypatch, job_file=fine, terms=BUDGET)
+    with pytest.raises(Refused, match=r"small.toml: query 'radius': 90\d cells of radius_mean need 22\d\d rows"):
+        theatre.play()
+    monkeypatch.setattr(ordering, "_check_cells", lambda *_: None)
+    _, told = theatre.play_in_vain()
+    assert "learning not done" in told
+    for name in FOUR:
+        assert "query 'radius'" in theatre.complaints(name)[0]
+    # The chain takes the failed rounds for the one sum, so it charges it: too much, and never too little.
+    assert charged(theatre) == {RESERVED}
+    assert "0 sums were opened" in detail(theatre, "budget bore")
+
+
 def test_a_specification_that_states_less_than_its_noise_is_worth_is_refused(private: Theatre):
     """By whoever reads it, before anything is paid."""
     honest = ordering.specify

@@ -12,11 +12,14 @@ from collections.abc import Sequence
 from typing import Any, TypeVar, final
 
 from caduceus import canon
-from caduceus.agents.payment import settlement_of
+from caduceus.agents.payment import card_of, settlement_of
 from caduceus.agents.standing import SETUP_KINDS, Secrets, Standing
 from caduceus.crypto import sign
+from caduceus.data.card import ROWS_STEP
 from caduceus.errors import PeerFault, Refused
 from caduceus.kinds import Digest, JobId, Residues, Seat, Stage
+from caduceus.learn.inquiry.plan import check_cells
+from caduceus.learn.inquiry.program import Inquiry
 from caduceus.learn.rows import Ready
 from caduceus.learn.state import State
 from caduceus.learn.task import Task
@@ -182,8 +185,8 @@ class SeatedSite:
     def _spend(self, state: State, digest: Digest) -> None:
         """Write down which state a release was for, before anything of it leaves.
 
-        Raises Refused if it was for another one, if the data set is withdrawn, or if the job is over: then its budget
-        may have been given back.
+        Raises Refused if it was for another one, if the data set is withdrawn, if the job is over (then its budget may
+        have been given back), or if it asks about more cells than so many patients bear.
         """
         entry = self._chain.job(self._job)
         if entry is None or entry.stage is not Stage.TRAINING:
@@ -191,6 +194,9 @@ class SeatedSite:
         dataset = self._chain.dataset(self._enrolments[self._seat].dataset)
         if dataset is None or not dataset.active:
             raise Refused("the data set was withdrawn; nothing more is spent of its privacy budget")
+        if isinstance(self._task, Inquiry):
+            cards = [card_of(one.dataset, self._chain, self._store) for one in self._enrolments]
+            check_cells(self._task.plan, sum(max(card.rows_at_least, ROWS_STEP) for card in cards))
         place = self._key(f"{_RELEASES}{state.round:05}")
         earlier = self._journal.get(place)
         if earlier is not None and earlier != digest:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from caduceus import canon
+from caduceus.data.card import ROWS_STEP
 from caduceus.data.policy import Terms, TermsFile, judge, read_terms_file
 from caduceus.data.schema import Schema
 from caduceus.edges.federation import Federation, SiteTable, open_federation, read_sites
 from caduceus.edges.tabular import load_schema, read_text
 from caduceus.errors import Refused
 from caduceus.kinds import Address
+from caduceus.learn.inquiry.plan import check_cells
+from caduceus.learn.inquiry.program import Inquiry
 from caduceus.market.job_file import read_job_file, specify
 from caduceus.market.specification import NONCE_BYTES, JobSpec
 from caduceus.market.terms import ask_of
@@ -49,7 +53,17 @@ def read_order(order: Order) -> tuple[Federation, JobSpec, Work, tuple[SiteTable
     sites = read_sites(federation, data_root=order.data_root, target=target_of(task))
     terms = terms_for(federation)
     check_fits(order.job.name, spec, len(sites), terms)
+    if isinstance(task, Inquiry):
+        _check_cells(order.job.name, task, sites)
     return federation, spec, task, sites, terms
+
+
+def _check_cells(where: str, task: Inquiry, sites: Sequence[SiteTable]) -> None:
+    """Refuse questions that every site would refuse, going by the rows on the cards."""
+    try:
+        check_cells(task.plan, sum(max(site.table.rows // ROWS_STEP * ROWS_STEP, ROWS_STEP) for site in sites))
+    except Refused as problem:
+        raise Refused(f"{where}: {problem}") from None
 
 
 def terms_for(federation: Federation) -> Terms:
