@@ -206,10 +206,10 @@ def test_tables_and_keys_that_do_not_fit_are_misuse():
 def test_opacus_counts_the_same_epsilon_for_what_was_done():
     accountants = pytest.importorskip("opacus.accountants", reason="the peer: pip install opacus")
     from caduceus.privacy.accountant import epsilon
-    from caduceus.privacy.events import DISCRETE_GAUSSIAN, Event, Part, Spending
+    from caduceus.privacy.events import Part, Spending
 
     done = train(network(), table(400), replace(LOUD, multiplier=1.2), KEY)
-    ours = epsilon(Spending((Part((Event(DISCRETE_GAUSSIAN, done.multiplier, done.rate, done.steps),)),)), 1e-5)
+    ours = epsilon(Spending((Part((done.event,)),)), 1e-5)
     peer = accountants.PRVAccountant()
     peer.history = [(done.multiplier, done.rate, done.steps)]
     assert ours == pytest.approx(peer.get_epsilon(1e-5), rel=0.02)

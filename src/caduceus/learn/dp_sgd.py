@@ -39,6 +39,7 @@ from caduceus.learn.book_keeping import Loss, log_loss
 from caduceus.learn.clipped import ClippedSum, slack
 from caduceus.privacy.coins import toss
 from caduceus.privacy.discrete_gaussian import Integers, draw
+from caduceus.privacy.events import DISCRETE_GAUSSIAN, Event
 
 GRID_BITS = 30
 """The noise has a standard deviation of 2**30 to 2**31 steps of the grid, and what discreteness costs more."""
@@ -124,6 +125,11 @@ class Trained:
     multiplier: float
     rate: float
     steps: int
+
+    @property
+    def event(self) -> Event:
+        """What the accountant adds up."""
+        return Event(DISCRETE_GAUSSIAN, self.multiplier, self.rate, self.steps)
 
 
 @dataclass(frozen=True, slots=True)
