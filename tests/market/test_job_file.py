@@ -11,7 +11,10 @@ from caduceus.kinds import Address, Visibility
 from caduceus.market.job_file import read_job_file, specify
 from caduceus.market.specification import JobSpec
 from caduceus.market.terms import ask_of, costs_of
+from caduceus.market.work import work_of
 from caduceus.privacy.accountant import epsilon_micro
+from caduceus.privacy.events import Event, Part, Spending
+from caduceus.privacy.events import check as check_spending
 
 SCHEMA = Schema(
     "Tiny",
@@ -232,3 +235,37 @@ def test_what_is_stated_above_the_accountants_figure_is_spent_with_the_first_sum
     assert dear.steps[0] == (0, 0)
     assert dear.steps[1][0] > 500_000
     assert dear.steps[-1][0] == 1_500_000
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"epsilon_micro": 0}, "privacy.epsilon"),
+        ({"epsilon_micro": 2**64}, "privacy.epsilon"),
+        ({"delta_pico": 0}, "privacy.delta"),
+        ({"delta_pico": 10**12}, "privacy.delta"),
+        ({"missing_percent": -1}, "privacy.missing"),
+        ({"missing_percent": 100}, "privacy.missing"),
+    ],
+)
+def test_a_strangers_specification_with_numbers_that_make_no_sense_is_refused(change: dict[str, int], why: str):
+    spec = spec_of(PRIVATE)
+    assert spec.privacy is not None
+    work_of(spec)
+    with pytest.raises(Refused, match=why):
+        work_of(replace(spec, privacy=replace(spec.privacy, **change)))
+
+
+def test_a_specification_asks_for_a_model_or_for_answers():
+    spec, asking = spec_of(PRIVATE), spec_of(ASKING)
+    for learning, analysis in ((None, None), (spec.learning, asking.analysis)):
+        with pytest.raises(Refused, match="a model or for answers, one of them"):
+            work_of(replace(spec, learning=learning, analysis=analysis))
+    with pytest.raises(Refused, match="answers are published with noise only"):
+        work_of(replace(asking, privacy=None))
+
+
+def test_a_stranger_does_not_keep_the_accountant_busy_for_hours():
+    event = Event("discrete-gaussian", 3.0, 0.5, 1)
+    with pytest.raises(Refused, match="more than 16 events with sampling"):
+        check_spending(Spending((Part((event,) * 17),)))

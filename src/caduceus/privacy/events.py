@@ -20,6 +20,9 @@ MECHANISMS = frozenset((DISCRETE_GAUSSIAN,))
 
 MOST_EVENTS = 10_000
 
+MOST_SAMPLED = 16
+"""Events with sampling take the accountant a second each: no stranger's specification asks for hours."""
+
 
 @canon.record("privacy/event/1")
 class Event:
@@ -102,6 +105,8 @@ def check(spending: Spending) -> None:
     events = [event for part in spending.parts for event in part.events]
     if not events or len(events) > MOST_EVENTS or not all(part.events for part in spending.parts):
         raise Refused(f"privacy: {len(events)} events; from 1 to {MOST_EVENTS}, and no part without one")
+    if sum(event.rate != 1 for event in events) > MOST_SAMPLED:
+        raise Refused(f"privacy: more than {MOST_SAMPLED} events with sampling")
     for number, event in enumerate(events):
         if event.mechanism not in MECHANISMS:
             known = ", ".join(sorted(MECHANISMS))
