@@ -41,6 +41,7 @@ M = TypeVar("M", Prepare, Call, Offer)
 COORDINATOR = "the coordinator"
 _DIGEST_BYTES = 32
 _RELEASES = "release/"
+_CLOSED = "closed"
 _PREPARE, _CALL, _OFFER = canon.tag_of(Prepare), canon.tag_of(Call), canon.tag_of(Offer)
 
 
@@ -53,8 +54,18 @@ def receipts(journal: Journal, job: JobId) -> tuple[tuple[int, Receipt], ...]:
 
 
 def releases(journal: Journal, job: JobId) -> int:
-    """How many releases with noise a site has sent its part of."""
-    return len(journal.keys(f"{job.hex()}/{_RELEASES}"))
+    """Up to which release with noise, counted from 1, a site may have sent its part; 0 for none.
+
+    Not how many: nothing makes a coordinator ask in order, and the last one may be the dearest.
+    """
+    keys = journal.keys(f"{job.hex()}/{_RELEASES}")
+    return 1 + int(keys[-1].rsplit("/", 1)[1]) if keys else 0
+
+
+def close(journal: Journal, job: JobId) -> int:
+    """End a site's releases for a job, for ever, and say what `releases` says: now it cannot change any more."""
+    journal.put_all({f"{job.hex()}/{_CLOSED}": b""}, at_once=True)
+    return releases(journal, job)
 
 
 def _summed(agreed: bytes) -> tuple[int, ...]:
@@ -204,6 +215,8 @@ class SeatedSite:
                 f"release {state.round} was made from another state; a second one would spend the privacy budget again"
             )
         self._journal.put_all({place: digest}, at_once=False)
+        if self._journal.get(self._key(_CLOSED)) is not None:
+            raise Refused("the job was settled with the data set's privacy budget; nothing more is spent of it")
 
     def _hold_to_draw(self, session: Session, ground: Ground) -> None:
         """Groups are drawn by how many sums there were: one draw for a state, and one state for a draw.

@@ -11,6 +11,7 @@ from caduceus.kinds import Floats
 from caduceus.learn.evaluate import sigmoid
 from caduceus.learn.fedavg import Course
 from caduceus.learn.folds import keystream
+from caduceus.learn.private.alone import blocks, filled
 from caduceus.learn.spec import TANH
 
 
@@ -79,6 +80,17 @@ class Perceptron:
 
     def clipped(self, weights: Floats, matrix: Floats, target: Floats, shares: Floats, clip: float) -> Floats:
         """The sum of all rows' gradients, each cut to Euclidean norm `clip` and then weighed: float64[parameters].
+
+        A row's gradient is the same whoever else is there (see `private.alone`).
+        """
+        total = np.zeros(len(weights))
+        for place in blocks(len(matrix)):
+            rows, wanted, counted = (filled(part[place]) for part in (matrix, target, shares))
+            total += self._clipped(weights, rows, wanted, counted, clip)
+        return total
+
+    def _clipped(self, weights: Floats, matrix: Floats, target: Floats, shares: Floats, clip: float) -> Floats:
+        """The same for one block.
 
         No row's own gradient is ever written out: its norm in a layer is that of the row's input, with a 1 for the
         intercept, times that of the gradient at the layer's output (Goodfellow 2015), and the sum is one product per

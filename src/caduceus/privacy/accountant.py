@@ -28,7 +28,7 @@ MOST_EPSILON = 1000.0
 """Beyond this a number protects nobody and is not told apart."""
 
 _ROUNDING = 1e-15
-"""The difference of two numbers of at most 1 is off by less."""
+"""The difference of two numbers of at most 1 is off by less, and what lies outside of 12 deviations is less."""
 
 FINE, _COARSE = 1e-4, 1e-3
 """Discretisation of privacy losses: finer than the first changes the third digit of no epsilon above 0.05."""
@@ -192,4 +192,4 @@ def _composed(part: Part, delta: float, grid: float) -> float:
         if event.rate < 1:
             one = dp_event.PoissonSampledDpEvent(event.rate, one)
         accountant.compose(one, event.count)
-    return float(accountant.get_epsilon(delta))
+    return float(accountant.get_epsilon(delta - _ROUNDING))

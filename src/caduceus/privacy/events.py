@@ -7,8 +7,6 @@ multiplier; whoever adds events up need not know what was computed.
 
 from __future__ import annotations
 
-import math
-
 from caduceus import canon
 from caduceus.errors import Refused
 
@@ -18,7 +16,12 @@ DISCRETE_GAUSSIAN = "discrete-gaussian"
 MECHANISMS = frozenset((DISCRETE_GAUSSIAN,))
 """What the accountant knows; anything else is refused, not guessed."""
 
-MOST_EVENTS = 10_000
+MOST_RELEASES = 10_000
+MOST_EVENTS = 1_100
+"""Each may stand for many releases."""
+
+MOST_MULTIPLIER = 2.0**40
+LEAST_RATE = 1e-9
 
 MOST_SAMPLED = 16
 """Events with sampling take the accountant a second each: no stranger's specification asks for hours."""
@@ -111,9 +114,9 @@ def check(spending: Spending) -> None:
         if event.mechanism not in MECHANISMS:
             known = ", ".join(sorted(MECHANISMS))
             raise Refused(f"privacy: event {number} is a '{event.mechanism}'; the accountant knows {known}")
-        if not (math.isfinite(event.multiplier) and event.multiplier > 0):
-            raise Refused(f"privacy: event {number} has a noise multiplier of {event.multiplier}; above 0 is needed")
-        if not 0 < event.rate <= 1:
-            raise Refused(f"privacy: event {number} has a sampling rate of {event.rate}; above 0, at most 1")
-        if not 1 <= event.count <= MOST_EVENTS:
-            raise Refused(f"privacy: event {number} counts {event.count} releases; from 1 to {MOST_EVENTS}")
+        if not 0 < event.multiplier <= MOST_MULTIPLIER:
+            raise Refused(f"privacy: event {number} has a noise multiplier of {event.multiplier}; above 0, up to 2^40")
+        if not LEAST_RATE <= event.rate <= 1:
+            raise Refused(f"privacy: event {number} has a sampling rate of {event.rate}; from {LEAST_RATE:g} to 1")
+        if not 1 <= event.count <= MOST_RELEASES:
+            raise Refused(f"privacy: event {number} counts {event.count} releases; from 1 to {MOST_RELEASES}")

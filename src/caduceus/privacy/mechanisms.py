@@ -21,9 +21,12 @@ exp(+-10 * n * exp(-pi**2 * 2**48)) in every probability (Kairouz et al., sectio
 Gaussian of deviation s is a continuous one rounded to whole numbers, but for a factor within
 exp(+-(k * k / (s * s) + 1) / (20 * s * s)) at k: expand the density around k over half a step. Where every |k| is at
 most 12 s this is at most exp(+-7.25 / s**2) per entry; twice for two neighbours, and for `MOST_ENTRIES` = 2**30
-entries of all releases together it is below exp(+-5.5e-8): GAP in `accountant`. Outside of 12 s lies less than 2**-100
-of all of them together, which is added to delta. Rounding the continuous sum is rounding its noise, because the
-encoding is whole, so the continuous mechanism's epsilon holds for it.
+entries of all releases together it is below exp(+-5.5e-8): GAP in `accountant`. Outside of 12 s lies less than 2**-77
+of all of them together, which `accountant` takes off delta. Rounding the continuous sum is rounding its noise, because
+the encoding is whole, so the continuous mechanism's epsilon holds for it.
+
+**A row is computed alone.** All this counts on one patient changing the patient's own vectors only, to the last bit:
+`learn.private.alone` sees to it.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from caduceus.agents.buyer import Buyer
 from caduceus.agents.coordinator import Coordinator
 from caduceus.agents.dispute import answer, complain, uphold
 from caduceus.agents.payment import settlement_of
-from caduceus.agents.seat import SeatedSite, releases
+from caduceus.agents.seat import SeatedSite, close
 from caduceus.edges.clock import SystemClock
 from caduceus.edges.federation import Federation
 from caduceus.edges.journal import SqliteJournal
@@ -279,8 +279,8 @@ class _Stage:
         costs, terms = costs_of(self.spec), self._terms()
         for name, site in self.sites.items():
             site.steward.collect(job, settled)
-            if costs is not None:
-                site.steward.settle_budget(job, terms, costs, releases(site.journal, job))
+            if costs is not None and entry.stage in FINAL:
+                site.steward.settle_budget(job, terms, costs, close(site.journal, job))
             self.watch.step(name)
         self.coordinator().collect(job, settled)
         self.watch.step(COORDINATOR)

@@ -22,6 +22,7 @@ from caduceus.kinds import Floats
 from caduceus.learn.design import Design
 from caduceus.learn.evaluate import sigmoid
 from caduceus.learn.moments import standardise
+from caduceus.learn.private.alone import each
 from caduceus.learn.private.moments import check_shares
 from caduceus.learn.private.noisy import Noisy
 from caduceus.learn.rows import ROWS_LIMIT, SiteData
@@ -125,9 +126,9 @@ def contribute(design: Design, moments: Moments, noisy: Noisy, site: SiteData, s
     check_shares(shares, site.rows)
     extended = np.ones((site.rows, len(noisy.weights)))
     extended[:, :-1] = standardise(design, moments, site.features, 0)
-    residual = sigmoid(extended @ noisy.weights) - site.target
+    residual = sigmoid(each(lambda rows: np.asarray(rows @ noisy.weights), extended)) - site.target
     limit = clip_norm(design.width)
-    norm = np.abs(residual) * np.sqrt(np.einsum("ij,ij->i", extended, extended))
+    norm = np.abs(residual) * np.sqrt((extended * extended).sum(axis=1))
     kept = limit / np.maximum(norm, limit)
     return np.asarray((site.learning[0] * shares * kept * residual) @ extended)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import final
 
 import numpy as np
@@ -26,6 +27,7 @@ from caduceus.learn.perceptron import Perceptron
 from caduceus.learn.private import evaluate as private_evaluate
 from caduceus.learn.private import logistic as private_logistic
 from caduceus.learn.private import moments as private_moments
+from caduceus.learn.private.alone import each
 from caduceus.learn.private.descent import FARTHEST, PrivateDescent
 from caduceus.learn.rows import SiteData, check_size
 from caduceus.learn.spec import HOLDOUT, NONE, Learning
@@ -91,6 +93,7 @@ class PrivateProgram:
         judged = state.phase is Phase.DONE and self.spec.evaluation.repeats > 0
         require((state.quality is not None) == judged, "quality")
         require(state.newton is None, "newton")
+        require(state.answers is None, "answers")
         require(state.averaged is None, "averaged")
         if state.moments is not None:
             for name in ("rows", "positives"):
@@ -225,9 +228,9 @@ class PrivateProgram:
         """
         matrix = moments.standardise(self.design, _moments(state), features, 0)
         if state.noisy is not None:
-            return private_logistic.log_odds(state.noisy, matrix)
+            return each(partial(private_logistic.log_odds, state.noisy), matrix)
         if state.descended is not None and self.network is not None:
-            return self.network.log_odds(state.descended.weights, matrix)
+            return each(partial(self.network.log_odds, state.descended.weights), matrix)
         raise Misuse("log_odds: nothing is trained yet")
 
     def predict(self, state: State, site: SiteData, fit: int = 0) -> Floats:
@@ -236,8 +239,10 @@ class PrivateProgram:
 
     def judged(self, state: State, site: SiteData) -> Floats:
         """Log-odds of the patients who were held back: float64[repeats, rows], NaN for the others."""
-        held = site.judging == 0
-        return np.where(held, self.log_odds(state, site.features)[None, :], np.nan)
+        score = np.full(site.judging.shape, np.nan)
+        for repeat, held in enumerate(site.judging == 0):
+            score[repeat, held] = self.log_odds(state, site.features[held])
+        return score
 
     def phase_of(self, round: int) -> Phase:
         """What is computed once so many rounds have come to a sum."""
