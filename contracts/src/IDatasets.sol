@@ -19,7 +19,8 @@ struct Dataset {
 }
 
 /// @title Which data sets exist, under which terms, and what is left of their privacy budgets
-/// @notice A budget is for life: what jobs spend adds up (basic composition) and nothing resets it. A data set without
+/// @notice A budget is for life: what jobs spend adds up (basic composition) and nothing resets it, neither other terms
+/// nor another card for the same records. A data set without
 /// a budget takes part in jobs that open exact sums only, one with a budget in jobs that spend privacy only: an exact
 /// sum has no finite epsilon, so it would make any budget meaningless.
 interface IDatasets {
@@ -48,6 +49,8 @@ interface IDatasets {
     error NotSteward(bytes32 dataset, address caller);
     /// @notice A commitment of zero commits to nothing.
     error CommitmentMissing();
+    /// @notice The same records have another budget, for life: their steward registered it before.
+    error BudgetDiffers(uint64 epsilonMicro, uint64 deltaPico);
     /// @notice A budget names both epsilon and delta, or neither.
     error BudgetIncomplete(uint64 epsilonMicro, uint64 deltaPico);
     /// @notice The job opens exact sums, and the data set has a privacy budget.

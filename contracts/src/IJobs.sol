@@ -267,8 +267,8 @@ interface IJobs {
     error NothingReserved(uint256 seat);
     /// @notice The job was opened with other terms.
     error TermsDiffer(bytes32 job, bytes32 reached);
-    /// @notice A site states at least as many sums as rounds were anchored, and no more than the terms have.
-    error SumsOutOfRange(uint256 sums, uint256 least, uint256 most);
+    /// @notice A site gives something back only if not all sums were opened.
+    error SumsOutOfRange(uint256 sums, uint256 most);
     /// @notice The costs in the terms do not hold this one.
     error CostUnknown(uint256 sums, bytes32 reached, bytes32 costs);
     /// @notice The buyer's table of costs says more than the job reserved: then all of it stays spent.
@@ -376,10 +376,11 @@ interface IJobs {
 
     // ------------------------------------------------------------------ freeing the budget
 
-    /// @notice Give a data set back what a job that is over reserved and did not spend; the seat's site, once. If it
-    /// never does, the whole reservation stays spent.
-    /// @dev Anchored rounds are the least that the site may state, up to a whole run: failed rounds are anchored too, so
-    /// there can be more of them than sums. What was opened and never anchored only the site knows, and it states more.
+    /// @notice Give a data set back what a job that was not completed reserved and did not spend; the seat's site, once.
+    /// If it never does, the whole reservation stays spent, and in a completed job it does in any case.
+    /// @dev How many sums were opened only the site knows: rounds are anchored late or never, and a coordinator could
+    /// anchor rounds that never were, to use up a budget. A site that states too few deceives its own patients, and
+    /// whoever audits the transcript finds out.
     /// @param terms    As the job was opened.
     /// @param cost     What was spent, by the number of sums that were opened with the site's part in them.
     /// @param siblings The Merkle proof that it stands at position `cost.sums` of the terms' costs, bottom up.

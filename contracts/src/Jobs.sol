@@ -437,13 +437,13 @@ contract Jobs is IJobs, Purse, Statements {
         bytes32[] calldata siblings
     ) external {
         Job storage entry = _jobs[id];
-        if (entry.stage < Stage.COMPLETED) revert WrongStage(id, entry.stage);
+        if (entry.stage <= Stage.COMPLETED) revert WrongStage(id, entry.stage);
         _onlySite(id, entry, number);
         bytes32 dataset = _seats[id][number].reserved;
         if (dataset == 0) revert NothingReserved(number);
         bytes32 reached = _idOf(entry.buyer, terms);
         if (reached != id) revert TermsDiffer(id, reached);
-        _checkCost(RollingHead.count(entry.head), terms, cost, siblings);
+        _checkCost(terms, cost, siblings);
         delete _seats[id][number].reserved;
         emit BudgetCharged(id, number, dataset, cost.sums, cost.epsilonMicro, cost.deltaPico);
         datasets.release(
@@ -451,15 +451,10 @@ contract Jobs is IJobs, Purse, Statements {
         );
     }
 
-    /// @dev Reverts unless a site may state this cost after so many rounds. The leaf names its own position, so a proof
-    /// of any depth that leads to the root is one of the table's.
-    function _checkCost(uint256 rounds, Terms calldata terms, Cost calldata cost, bytes32[] calldata siblings)
-        private
-        pure
-    {
-        uint256 most = terms.sums;
-        uint256 least = Math.min(rounds, most);
-        if (cost.sums < least || cost.sums > most) revert SumsOutOfRange(cost.sums, least, most);
+    /// @dev Reverts unless a site may state this cost. The leaf names its own position, so a proof of any depth that
+    /// leads to the root is one of the table's.
+    function _checkCost(Terms calldata terms, Cost calldata cost, bytes32[] calldata siblings) private pure {
+        if (cost.sums >= terms.sums) revert SumsOutOfRange(cost.sums, terms.sums - 1);
         bytes32 reached = MerkleSha256.rootOf(MerkleSha256.leafOf(abi.encode(cost)), cost.sums, siblings);
         if (reached != terms.costs) revert CostUnknown(cost.sums, reached, terms.costs);
         if (cost.epsilonMicro > terms.epsilonMicro || cost.deltaPico > terms.deltaPico) {

@@ -54,7 +54,10 @@ class Chain(Protocol):
         """Every data set ever registered, in order of registration, as it stands now."""
 
     def budget_moves(self, dataset: Digest) -> Sequence[BudgetMove]:
-        """Everything that jobs reserved of a data set's privacy budget and gave back, in order."""
+        """Everything that jobs reserved of a data set's privacy budget and gave back, in order.
+
+        The budget is one with that of the steward's other data sets of the same records.
+        """
 
     def job(self, job: JobId) -> JobEntry | None: ...
 

@@ -158,11 +158,11 @@ class Model:
 
     def release(self, who: str, name: bytes, seat: int, costs: Costs, sums: int) -> None:
         """`sums` of the table `costs`, which is the job's own."""
-        job = self._in(name, Stage.COMPLETED, Stage.REJECTED, Stage.EXPIRED)
+        job = self._in(name, Stage.REJECTED, Stage.EXPIRED)
         _require(seat < len(job.sites), "SeatUnknown")
         _require(who == job.sites[seat], "NotSite")
         _require(seat in job.reserved, "NothingReserved")
-        _require(sums >= min(len(job.rounds), costs.sums), "SumsOutOfRange")
+        _require(sums < costs.sums, "SumsOutOfRange")
         (epsilon, delta), (all_epsilon, all_delta) = costs.steps[sums], costs.steps[-1]
         self.limited[job.reserved.pop(seat)].moves.append((epsilon - all_epsilon, delta - all_delta))
 

@@ -188,11 +188,13 @@ def test_a_job_that_never_started_gives_back_everything(world: World) -> None:
     assert spent(world, play.datasets[0]) == (0, 0)
 
 
-def test_a_completed_job_of_a_whole_run_gives_back_nothing(world: World) -> None:
+@pytest.mark.parametrize("sums", [0, 2, 4])
+def test_a_completed_job_is_charged_whole(world: World, sums: int) -> None:
     play = private(world, sites=1).settling(rounds=4)
     world.pass_time(301)
     play.coordinator.wallet.complete(play.id)
-    release(play, 0, 4)
+    with refused("WrongStage", play.id, Stage.COMPLETED):
+        release(play, 0, sums)
     assert spent(world, play.datasets[0]) == (EPSILON, DELTA)
 
 
@@ -205,21 +207,28 @@ def test_a_rejected_job_gives_back_too(world: World) -> None:
     assert spent(world, play.datasets[0]) == (400_000, 100_000)
 
 
-def test_a_site_may_state_more_than_was_anchored_and_not_less(world: World) -> None:
-    play = over(private(world), rounds=2)
-    for sums in (0, 1):
-        with refused("SumsOutOfRange", sums, 2, 4):
-            release(play, 0, sums)
-    release(play, 0, 3)
-    assert spent(world, play.datasets[0]) == (600_000, 300_000)
-    release(play, 1, 2)
+def test_a_site_states_what_it_knows_whatever_was_anchored(world: World) -> None:
+    """Rounds are anchored late or never; and rounds that never were may be, to use up a budget."""
+    play = over(private(world, sites=3), rounds=2)
+    for seat, sums in ((0, 3), (1, 2), (2, 0)):
+        release(play, seat, sums)
+        assert spent(world, play.datasets[seat]) == COSTS.steps[sums]
 
 
-def test_more_rounds_than_sums_charge_a_whole_run(world: World) -> None:
+def test_a_whole_run_gives_nothing_back(world: World) -> None:
     play = over(private(world, sites=1), rounds=6)
-    with refused("SumsOutOfRange", 3, 4, 4):
-        release(play, 0, 3)
-    release(play, 0, 4)
+    with refused("SumsOutOfRange", 4, 3):
+        release(play, 0, 4)
+    assert spent(world, play.datasets[0]) == (EPSILON, DELTA)
+
+
+def test_a_buyers_table_that_calls_a_whole_run_free_frees_nothing_of_a_whole_run(world: World) -> None:
+    tree = merkle.Tree([merkle.leaf(b"".join(one.to_bytes(32) for one in row)) for row in ((0, 0, 0), (1, 0, 0))])
+    terms = replace(world.private_terms(COSTS), sums=1, costs=tree.root)
+    play = Play(world, sites=1, terms=terms, datasets={0: world.limited("site-0", EPSILON, DELTA)})
+    over(play, rounds=1)
+    with refused("SumsOutOfRange", 1, 0):
+        play.site(0).wallet.release_budget(play.id, Seat(0), terms, Cost(1, 0, 0), tree.proof(1))
     assert spent(world, play.datasets[0]) == (EPSILON, DELTA)
 
 
@@ -286,8 +295,8 @@ def test_a_cost_that_is_not_in_the_table_is_refused(world: World) -> None:
     ):
         with refused("CostUnknown"):
             play.site(0).wallet.release_budget(play.id, Seat(0), play.terms, cost, siblings)
-    with refused("PositionOutsideTree", 4, 1):
-        play.site(0).wallet.release_budget(play.id, Seat(0), play.terms, COSTS.at(4), COSTS.proof(4)[:1])
+    with refused("PositionOutsideTree", 3, 1):
+        play.site(0).wallet.release_budget(play.id, Seat(0), play.terms, COSTS.at(3), COSTS.proof(3)[:1])
     assert spent(world, play.datasets[0]) == (EPSILON, DELTA)
 
 
@@ -295,9 +304,9 @@ def test_a_cost_that_is_not_in_the_table_is_refused(world: World) -> None:
     "cost", [(EPSILON + 1, 1), (1, DELTA + 1), (2**64 + 1, 1), (1, 2**64 + 1)], ids=["epsilon", "delta", "e64", "d64"]
 )
 def test_a_table_that_says_more_than_was_reserved_frees_nothing(world: World, cost: tuple[int, int]) -> None:
-    words = [(0, 0, 0), (1, *cost)]
+    words = [(0, 0, 0), (1, *cost), (2, *cost)]
     tree = merkle.Tree([merkle.leaf(b"".join(one.to_bytes(32) for one in row)) for row in words])
-    terms = replace(world.private_terms(COSTS), sums=1, costs=tree.root)
+    terms = replace(world.private_terms(COSTS), sums=2, costs=tree.root)
     play = Play(world, sites=1, terms=terms, datasets={0: world.limited("site-0", EPSILON, DELTA)})
     over(play, rounds=1)
     with refused("CostAboveReservation", *cost):
@@ -322,3 +331,41 @@ def test_a_data_set_in_two_jobs_at_once_is_charged_for_each(world: World) -> Non
     assert spent(world, first.datasets[0]) == (400_000 + EPSILON, 100_000 + DELTA)
     release(second, 0, 3)
     assert spent(world, first.datasets[0]) == (1_000_000, 400_000)
+
+
+# ---------------------------------------------------------------- one budget for the same records
+
+
+def test_other_terms_for_the_same_records_share_their_budget(world: World) -> None:
+    play = private(world, sites=1).enrolling()
+    wallet, entry = play.site(0).wallet, world.chain.dataset(play.datasets[0])
+    assert entry is not None
+    wallet.register_dataset(entry.commitment, entry.card, digest("other terms"), EPSILON, DELTA)
+    second = wallet.dataset_id(entry.commitment, entry.card, digest("other terms"), EPSILON, DELTA)
+    assert spent(world, second) == (EPSILON, DELTA)
+    assert world.chain.budget_moves(second) == world.chain.budget_moves(entry.id)
+    again = Play(world, sites=1, terms=world.private_terms(COSTS), datasets={0: second}).funded()
+    again.coordinator.wallet.accept(again.id)
+    with refused("BudgetExceeded", second, EPSILON, 0, DELTA, 0):
+        again.enrol(0)
+
+
+@pytest.mark.parametrize("budget", [(EPSILON + 1, DELTA), (EPSILON, DELTA + 1), (0, 0)])
+def test_the_same_records_have_no_other_budget_and_never_none(world: World, budget: tuple[int, int]) -> None:
+    dataset = world.chain.dataset(world.limited("site-0", EPSILON, DELTA))
+    assert dataset is not None
+    wallet = world.party("site-0").wallet
+    with refused("BudgetDiffers", EPSILON, DELTA):
+        wallet.register_dataset(dataset.commitment, dataset.card, digest("other terms"), *budget)
+    with pytest.raises(Reverted, match="have a privacy budget of epsilon 1 with delta 1e-06 for life"):
+        wallet.register_dataset(dataset.commitment, dataset.card, digest("other terms"), *budget)
+
+
+def test_another_stewards_records_have_a_budget_of_their_own(world: World) -> None:
+    """A commitment is salted: the same one under another steward is a copy of a number, not of records."""
+    dataset = world.chain.dataset(world.limited("site-0", EPSILON, DELTA))
+    assert dataset is not None
+    wallet = world.party("site-1").wallet
+    wallet.register_dataset(dataset.commitment, dataset.card, dataset.terms, 2 * EPSILON, DELTA)
+    second = wallet.dataset_id(dataset.commitment, dataset.card, dataset.terms, 2 * EPSILON, DELTA)
+    assert call(world, suite.DATASETS["left"], second) == (2 * EPSILON, DELTA)

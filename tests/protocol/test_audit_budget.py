@@ -73,7 +73,7 @@ def test_a_charge_is_a_line_of_the_costs_for_at_least_what_was_opened(
 @pytest.mark.parametrize(
     ("own", "opened", "why"),
     [
-        ((took(), gave(600, 0)), 2, "charged for fewer sums than the 2 that were opened"),
+        ((took(), gave(600, 0)), 2, "charged for fewer sums than the 2 that it is in"),
         ((took(), gave(1_000, 7)), 1, "charged for fewer sums"),
         ((took(), gave(500, 0)), 0, "charged for fewer sums"),
         ((), 0, "did not reserve, once"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,6 @@ from caduceus.agents import seat as seating
 from caduceus.agents.rounds import Past, Rounds
 from caduceus.agents.steward import Steward
 from caduceus.data.policy import Verdict
-from caduceus.edges.gateway import Reverted
 from caduceus.edges.journal import SqliteJournal
 from caduceus.edges.network import open_embedded
 from caduceus.edges.store import FolderStore
@@ -121,11 +121,12 @@ def test_the_contract_refuses_what_the_stewards_own_code_lets_through(private: T
     private.patch.setattr(Steward, "consider", lambda self, entry: Verdict(()))
     other = private.order.job.with_name("other.toml")
     other.write_text(PRIVATE.replace("seed = 1", "seed = 2"))
-    with pytest.raises(
-        Reverted, match="over budget: asks for epsilon 2 with delta 1e-06, and epsilon 1 with"
-    ) as refusal:
+    with pytest.raises(Refused, match="ended expired, with 0 sites"):
         play(private.workspace, Order(other, private.order.federation), private.told)
-    assert "is left" in str(refusal.value)
+    for name in FOUR:
+        complaint = private.complaints(name)[-1]
+        assert "reverted: over budget: asks for epsilon 2 with delta 1e-06, and epsilon 1 with" in complaint
+        assert "is left" in complaint
     assert charged(private) == {RESERVED}
 
 
@@ -136,8 +137,12 @@ def test_the_contract_refuses_exact_sums_of_a_data_set_with_a_budget(tmp_path: P
     monkeypatch.setattr("caduceus.wiring.order.check_fits", lambda *_: None)
     other = theatre.order.job.with_name("other.toml")
     other.write_text(small_job.JOB)
-    with pytest.raises(Reverted, match=r"opens exact sums, and data set 0x[0-9a-f]+ has a privacy budget"):
+    with pytest.raises(Refused, match="ended expired, with 0 sites"):
         play(theatre.workspace, Order(other, theatre.order.federation), theatre.told)
+    for name in FOUR:
+        assert re.search(
+            r"opens exact sums, and data set 0x[0-9a-f]+ has a privacy budget", theatre.complaints(name)[-1]
+        )
 
 
 def test_a_job_that_dies_half_way_is_charged_for_what_was_revealed(private: Theatre):
@@ -146,15 +151,73 @@ def test_a_job_that_dies_half_way_is_charged_for_what_was_revealed(private: Thea
     private.with_sites({2: quiet, 3: quiet})
     end, _ = private.play_in_vain()
     assert end.stage is Stage.EXPIRED
-    spec = spec_of(private)
-    costs = costs_of(spec)
+    costs = costs_of(spec_of(private))
     assert costs is not None
-    found = charged(private)
-    # Rounds that failed are anchored too, and the chain takes them for sums: it may charge more than was opened.
-    assert found <= set(costs.steps[1:RELEASES])
-    assert all(epsilon < RESERVED[0] for epsilon, _ in found)
+    # The other two sent their part of the second, and cannot know that nobody opened it.
+    assert charged(private) == {costs.steps[1], costs.steps[2]}
     assert "1 sums were opened" in detail(private, "budget bore")
     assert all([move.released for move in moves] == [False, True] for _, moves in budgets(private))
+
+
+@pytest.mark.parametrize("number", [3, 4])
+def test_the_dearest_release_asked_for_alone_is_charged_with_all_before_it(private: Theatre, number: int):
+    """A coordinator makes up the state before it, opens that one sum, anchors nothing, and lets the job run out."""
+    made_up = Theatre(private.folder / "before", private.patch, job_file=PRIVATE, terms=BUDGET)
+    states: list[State] = []
+    honest = small_job.Onlooker.round
+    private.patch.setattr(
+        small_job.Onlooker,
+        "round",
+        lambda self, record, state, session: (states.append(state), honest(self, record, state, session)),
+    )
+    made_up.play()
+
+    def alone(rounds: Rounds, past: Past, state: State) -> object:
+        played(rounds, past, states[number - 1])
+        raise KeyboardInterrupt
+
+    played = Rounds.run
+    private.patch.setattr(Rounds, "run", alone)
+    with pytest.raises(KeyboardInterrupt):
+        private.play()
+    private.patch.setattr(Rounds, "run", played)
+    private.run_out()
+    end, _ = private.play_in_vain()
+    assert end.stage is Stage.EXPIRED
+    costs = costs_of(spec_of(private))
+    assert costs is not None
+    assert charged(private) == {costs.steps[number + 1]}
+
+
+def test_other_terms_do_not_give_the_same_records_another_budget(private: Theatre):
+    """Nor do a new title or licence: the contract keeps one budget for the records."""
+    private.play()
+    terms = private.order.federation.with_name("terms.toml")
+    terms.write_text(BUDGET + "price_floor = 1\n")
+    other = private.order.job.with_name("other.toml")
+    other.write_text(PRIVATE.replace("seed = 1", "seed = 2"))
+    with pytest.raises(Refused, match="ended expired, with 0 sites"):
+        play(private.workspace, Order(other, private.order.federation), private.told)
+    for name in FOUR:
+        assert "it spends epsilon 2, and 1 is left" in private.complaints(name)[-1]
+
+
+def test_a_withdrawn_data_set_keeps_nobody_else_from_a_job(private: Theatre):
+    private.play()
+    honest = Steward.publish
+
+    def withdrawn(self: Steward) -> object:
+        dataset = honest(self)
+        entry = self.chain.dataset(dataset)
+        if self.wallet.account == private.cast["Elm"].account and entry is not None and entry.active:
+            self.wallet.withdraw_dataset(dataset)
+        return dataset
+
+    private.patch.setattr(Steward, "publish", withdrawn)
+    other = private.order.job.with_name("other.toml")
+    other.write_text(PRIVATE.replace("epsilon = 2.0", "epsilon = 1.0"))
+    play(private.workspace, Order(other, private.order.federation), private.told)
+    assert "the data set was withdrawn" in private.complaints("Elm")[-1]
 
 
 def test_a_job_that_never_started_costs_nothing(private: Theatre):
@@ -289,8 +352,7 @@ def test_questions_with_more_cells_than_patients_bear_are_refused_before_anythin
     assert "learning not done" in told
     for name in FOUR:
         assert "query 'radius'" in theatre.complaints(name)[0]
-    # The chain takes the failed rounds for the one sum, so it charges it: too much, and never too little.
-    assert charged(theatre) == {RESERVED}
+    assert charged(theatre) == {(0, 0)}
     assert "0 sums were opened" in detail(theatre, "budget bore")
 
 

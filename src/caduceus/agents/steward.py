@@ -77,6 +77,9 @@ class Steward:
         found = difference(terms_of(spec, task_rounds, token=entry.token, coordinator=entry.coordinator), entry)
         if found is not None:
             return Verdict((f"the specification and the chain name different values of {found}",))
+        own = self.chain.dataset(self.dataset)
+        if own is not None and not own.active:
+            return Verdict(("the data set was withdrawn",))
         epsilon, delta = self._spent_elsewhere(entry.id)
         return judge(self.terms, ask_of(spec, entry.buyer), spent_micro=epsilon, spent_delta_pico=delta)
 
@@ -115,22 +118,21 @@ class Steward:
 
         terms   as the job was opened
         costs   the table whose root is in the terms
-        opened  how many sums this site's updates entered, anchored or not; afterwards it must not enter any more
+        opened  up to which sum this site's updates may have entered, anchored or not; none must enter any afterwards
 
-        The chain takes anchored rounds for sums, failed ones too, so it may charge more than was opened, never less.
-        Nothing is sent if nothing is to be given back, or if it was before. Raises Misuse if `costs` are another job's.
+        A completed job is charged whole. Nothing is sent if nothing is to be given back, or if it was before. Raises
+        Misuse if `costs` are another job's.
         """
         entry = self.chain.job(job)
-        if entry is None or entry.stage not in FINAL:
+        if entry is None or entry.stage not in (Stage.REJECTED, Stage.EXPIRED):
             return
         seated = next((one for one in self.chain.enrolments(job) if one.site == self.wallet.account), None)
         if seated is None or self._was_released(job, seated.dataset):
             return
         if costs.root != terms.costs:
             raise Misuse(f"settle_budget: these are not the costs in the terms of job 0x{job.hex()}")
-        stated = max(opened, min(entry.rounds, costs.sums))
-        if costs.steps[stated] != costs.steps[-1]:
-            self.wallet.release_budget(job, seated.seat, terms, costs.at(stated), costs.proof(stated))
+        if costs.steps[opened] != costs.steps[-1]:
+            self.wallet.release_budget(job, seated.seat, terms, costs.at(opened), costs.proof(opened))
 
     def _was_released(self, job: JobId, dataset: Digest) -> bool:
         return any(move.job == job and move.released for move in self.chain.budget_moves(dataset))

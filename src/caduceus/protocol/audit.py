@@ -23,7 +23,7 @@ from caduceus.market.specification import JobSpec, Privacy
 from caduceus.market.terms import ask_of, costs_of, terms_of
 from caduceus.market.terms import difference as terms_difference
 from caduceus.market.work import Work, work_of
-from caduceus.protocol.audit_budget import charge, check_within
+from caduceus.protocol.audit_budget import charge, check_within, last_sums
 from caduceus.protocol.audit_rounds import Again
 from caduceus.protocol.round_record import Fetch, RoundRecord, participation, read_record
 from caduceus.protocol.secagg_plan import threshold_for
@@ -169,7 +169,12 @@ class _Work:
                 "the coordinator, where nothing is signed",
                 self.faults,
             ),
-            ("Every data set's budget bore the job, and was charged for what was opened", done, nobody, self.budgets),
+            (
+                "Every data set's budget bore the job, and was charged for what was opened",
+                done,
+                "a coordinator that opened sums and hid them, with a site that states fewer",
+                self.budgets,
+            ),
             ("The job ended as it should", done, "the coordinator, by stopping early", self.ending),
             ("A quorum of sites signed the settlement", said, "two thirds of the sites", self.quorum),
             ("The amounts follow from the cards and the rounds", done, nobody, self.settlement),
@@ -210,6 +215,9 @@ class _Work:
             if dataset.id != enrolment.dataset or dataset.steward != enrolment.site:
                 raise Refused(f"{where}: its data set is another steward's")
             card = canon.unpack(Card, self.fetch(dataset.card))
+            terms = canon.unpack(Terms, self.fetch(dataset.terms))
+            if (terms.budget_micro, terms.delta_pico) != (dataset.budget_micro, dataset.delta_pico):
+                raise Refused(f"{where}: its terms and the chain name different privacy budgets")
             if card.commitment != dataset.commitment:
                 raise Refused(f"{where}: the card and the chain name different commitments")
             if not matches(card, self.spec.schema):
@@ -306,8 +314,14 @@ class _Work:
         for enrolment, dataset, moves in zip(view.enrolments, view.datasets, view.budgets, strict=True):
             check_within(f"seat {enrolment.seat}", dataset, moves)
         costs, opened = costs_of(self.spec), self.again.exact + self.again.near
+        last = last_sums(self.records)
         charged = [
-            charge(f"seat {enrolment.seat}", [move for move in moves if move.job == view.entry.id], costs, opened)
+            charge(
+                f"seat {enrolment.seat}",
+                [move for move in moves if move.job == view.entry.id],
+                costs,
+                last.get(enrolment.seat, 0),
+            )
             for enrolment, moves in zip(view.enrolments, view.budgets, strict=True)
         ]
         most = show_micro(max(charged, default=0))

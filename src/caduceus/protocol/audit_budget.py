@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from caduceus.errors import Refused
 from caduceus.market.costs import Costs
 from caduceus.market.ledger import BudgetMove, DatasetEntry
+from caduceus.protocol.round_record import RoundRecord
 
 
 def check_within(where: str, dataset: DatasetEntry, moves: Sequence[BudgetMove]) -> None:
@@ -27,15 +28,25 @@ def check_within(where: str, dataset: DatasetEntry, moves: Sequence[BudgetMove])
         raise Refused(f"{where}: what the chain says is spent of its privacy budget is not what the jobs took")
 
 
+def last_sums(records: Sequence[RoundRecord]) -> dict[int, int]:
+    """Up to which sum of a job each seat is in the sums that were opened, counted from 1."""
+    found: dict[int, int] = {}
+    sums = 0
+    for record in records:
+        sums += not record.failure
+        found |= dict.fromkeys(record.survivors, sums)
+    return found
+
+
 def charge(where: str, own: Sequence[BudgetMove], costs: Costs | None, opened: int) -> int:
     """What a job charged one data set, in millionths of epsilon.
 
     own     the job's moves
     costs   None if the job opens exact sums
-    opened  sums that were opened
+    opened  the last sum that the seat is in, counted from 1
 
     Raises Refused unless the job reserved its whole run, once, and the charge is a line of its costs, none below that
-    of the sums that were opened.
+    of the last sum.
     """
     reserved = [(move.epsilon_micro, move.delta_pico) for move in own if not move.released]
     returned = [(move.epsilon_micro, move.delta_pico) for move in own if move.released]
@@ -48,5 +59,5 @@ def charge(where: str, own: Sequence[BudgetMove], costs: Costs | None, opened: i
     back = returned[0] if returned else (0, 0)
     charged = (reserved[0][0] - back[0], reserved[0][1] - back[1])
     if charged not in costs.steps[opened:]:
-        raise Refused(f"{where}: its data set is charged for fewer sums than the {opened} that were opened")
+        raise Refused(f"{where}: its data set is charged for fewer sums than the {opened} that it is in")
     return charged[0]

@@ -13,8 +13,9 @@ from caduceus.edges.evm_rpc import HttpNode
 from caduceus.edges.gateway import Deployment, GatewayChain
 from caduceus.edges.network import Network, read_deployment, read_network
 from caduceus.edges.store import FolderStore
-from caduceus.errors import Error, Refused
+from caduceus.errors import Error, Refused, Unavailable
 from caduceus.kinds import Digest, Evidence, Stage
+from caduceus.market.ledger import BudgetMove, DatasetEntry, Enrolment
 from caduceus.protocol.audit import Audit, ChainView, Check, audit_job
 from caduceus.protocol.pointer import Pointer
 
@@ -22,6 +23,8 @@ OnStep = Callable[[str], None]
 
 _PARTS = ("blobs", "deployment", "jobs")
 """What a transcript is made of."""
+
+_TRIES = 5
 
 NOTHING = Digest(bytes(32))
 """Stands for the beacon of a job without rounds, which needs none."""
@@ -117,23 +120,29 @@ def _view(chain: GatewayChain, pointer: Pointer) -> ChainView:
     if entry is None:
         raise Refused(f"jobs/{pointer.label}: is about job 0x{job.hex()}, and the chain does not know it")
     enrolments, anchors = tuple(chain.enrolments(job)), tuple(chain.anchors(job))
-    datasets = []
-    for enrolment in enrolments:
-        dataset = chain.dataset(enrolment.dataset)
-        if dataset is None:
-            raise Refused(f"seat {enrolment.seat}: its data set is not on the chain")
-        datasets.append(dataset)
+    pairs = [_budgeted(chain, enrolment) for enrolment in enrolments]
     return ChainView(
         domain=chain.domain,
         beacon=chain.beacon(job) if anchors else NOTHING,
         entry=entry,
         enrolments=enrolments,
-        datasets=tuple(datasets),
+        datasets=tuple(dataset for dataset, _ in pairs),
         anchors=anchors,
         claims=tuple(chain.claims(job)),
         settlement_signatures=tuple(chain.settlement_signatures(job)),
-        budgets=tuple(tuple(chain.budget_moves(one.id)) for one in datasets),
+        budgets=tuple(moves for _, moves in pairs),
     )
+
+
+def _budgeted(chain: GatewayChain, enrolment: Enrolment) -> tuple[DatasetEntry, tuple[BudgetMove, ...]]:
+    """A seat's data set and what was done to its budget, as of one moment: other jobs may enrol it meanwhile."""
+    for _ in range(_TRIES):
+        before, moves = chain.dataset(enrolment.dataset), tuple(chain.budget_moves(enrolment.dataset))
+        if before is None:
+            raise Refused(f"seat {enrolment.seat}: its data set is not on the chain")
+        if before == chain.dataset(enrolment.dataset):
+            return before, moves
+    raise Unavailable(f"seat {enrolment.seat}: its data set's budget changes while it is read; try again")
 
 
 # ---------------------------------------------------------------- the folder

@@ -19,6 +19,7 @@ from caduceus.agents.payment import settlement_of
 from caduceus.agents.seat import SeatedSite, close
 from caduceus.edges.clock import SystemClock
 from caduceus.edges.federation import Federation
+from caduceus.edges.gateway import Reverted
 from caduceus.edges.journal import SqliteJournal
 from caduceus.edges.loopback import Loopback
 from caduceus.edges.network import Network, open_embedded, open_url
@@ -203,7 +204,11 @@ class _Stage:
                     self.watch.fault(name, Refused(f"its terms do not allow the job: {'; '.join(verdict.reasons)}"))
                     continue
                 fund(self.network, treasury, site.party.account, entry.stake)
-                site.steward.enrol(job, dataset)
+                try:
+                    site.steward.enrol(job, dataset)
+                except Reverted as problem:  # the contract knows better than the site's own code: its own fault
+                    self.watch.fault(name, problem)
+                    continue
             self.watch.step(name)
         if len(self.network.chain.enrolments(job)) >= entry.min_sites:
             self.coordinator().start(job)

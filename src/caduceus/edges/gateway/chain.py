@@ -85,13 +85,20 @@ class GatewayChain:
         return epsilon_spent, delta_spent
 
     def budget_moves(self, dataset: Digest) -> Sequence[BudgetMove]:
-        """What jobs reserved of a data set's privacy budget and gave back, in order."""
+        """What jobs reserved of a data set's privacy budget and gave back, in order.
+
+        Data sets of the same steward and records have one budget, so theirs are among them.
+        """
+        known = self._datasets(None)
+        records = {(one.steward, one.commitment) for one in known if one.id == dataset}
+        sharing = {one.id for one in known if (one.steward, one.commitment) in records}
         reserved, released = (suite.DATASET_EVENTS[name] for name in ("BudgetReserved", "BudgetReleased"))
         moves = []
-        for log in self._node.logs(self._at.datasets, [reserved, released], dataset, since=self._at.block):
+        for log in self._node.logs(self._at.datasets, [reserved, released], None, since=self._at.block):
             back = _is(log, released)
-            _, job, epsilon_micro, delta_pico = (released if back else reserved).read(log)
-            moves.append(BudgetMove(JobId(job), epsilon_micro, delta_pico, back))
+            name, job, epsilon_micro, delta_pico = (released if back else reserved).read(log)
+            if name in sharing:
+                moves.append(BudgetMove(JobId(job), epsilon_micro, delta_pico, back))
         return moves
 
     # ------------------------------------------------------------ jobs

@@ -38,6 +38,10 @@ def _above_reservation(epsilon: int, delta: int) -> str:
     return f"the job's table of costs says {_amounts(epsilon, delta)}, more than it reserved: all of it stays spent"
 
 
+def _other_budget(epsilon: int, delta: int) -> str:
+    return f"these records have a privacy budget of {_amounts(epsilon, delta)} for life; register them with the same"
+
+
 def _amounts(epsilon: int, delta: int) -> str:
     return f"epsilon {epsilon / _MICRO:.12g} with delta {delta / _PICO:.12g}"
 
@@ -47,4 +51,5 @@ _SENTENCES: Mapping[str, Callable[..., str]] = {
     "ExactSumsRefused": _exact_sums,
     "BudgetIncomplete": _half_a_budget,
     "CostAboveReservation": _above_reservation,
+    "BudgetDiffers": _other_budget,
 }
