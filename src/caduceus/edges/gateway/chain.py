@@ -60,15 +60,17 @@ class GatewayChain:
         """Every data set ever registered, in order of registration, as it stands now."""
         return self._datasets(None)
 
-    def _datasets(self, wanted: Digest | None) -> list[DatasetEntry]:
+    def _datasets(self, wanted: Digest | None, steward: Address | None = None) -> list[DatasetEntry]:
+        """All data sets, or the one wanted, or those of one steward."""
         registered, withdrawn = (suite.DATASET_EVENTS[name] for name in ("DatasetRegistered", "DatasetWithdrawn"))
-        logs = self._node.logs(self._at.datasets, [registered, withdrawn], wanted, since=self._at.block)
+        whose = None if steward is None else steward.rjust(32, b"\0")
+        logs = self._node.logs(self._at.datasets, [registered, withdrawn], wanted, whose, since=self._at.block)
         gone = {withdrawn.read(log)[0] for log in logs if _is(log, withdrawn)}
         entries = []
         for log in logs:
             if _is(log, registered):
-                name, steward, commitment, card, terms, epsilon, delta = registered.read(log)
-                account = Address(unhex(steward))
+                name, owner, commitment, card, terms, epsilon, delta = registered.read(log)
+                account = Address(unhex(owner))
                 if suite.dataset_id(account, commitment, card, terms, epsilon, delta) != name:
                     raise _forged(registered, name)
                 spent = self._spent(name, delta)
@@ -89,16 +91,20 @@ class GatewayChain:
 
         Data sets of the same steward and records have one budget, so theirs are among them.
         """
-        known = self._datasets(None)
-        records = {(one.steward, one.commitment) for one in known if one.id == dataset}
-        sharing = {one.id for one in known if (one.steward, one.commitment) in records}
+        own = self.dataset(dataset)
+        if own is None:
+            return []
+        sharing = [one.id for one in self._datasets(None, own.steward) if one.commitment == own.commitment]
         reserved, released = (suite.DATASET_EVENTS[name] for name in ("BudgetReserved", "BudgetReleased"))
+        since = self._at.block
+        logs = [
+            log for one in sharing for log in self._node.logs(self._at.datasets, [reserved, released], one, since=since)
+        ]
         moves = []
-        for log in self._node.logs(self._at.datasets, [reserved, released], None, since=self._at.block):
+        for log in sorted(logs, key=_place):
             back = _is(log, released)
-            name, job, epsilon_micro, delta_pico = (released if back else reserved).read(log)
-            if name in sharing:
-                moves.append(BudgetMove(JobId(job), epsilon_micro, delta_pico, back))
+            _, job, epsilon_micro, delta_pico = (released if back else reserved).read(log)
+            moves.append(BudgetMove(JobId(job), epsilon_micro, delta_pico, back))
         return moves
 
     # ------------------------------------------------------------ jobs
@@ -239,6 +245,11 @@ class GatewayChain:
 
 def _is(log: Log, event: Event) -> bool:
     return bool(log["topics"][0] == f"0x{event.topic.hex()}")
+
+
+def _place(log: Log) -> tuple[int, int]:
+    """Where a log stands on the chain."""
+    return int(log["blockNumber"], 16), int(log["logIndex"], 16)
 
 
 def _forged(event: Event, name: bytes) -> PeerFault:
