@@ -23,6 +23,12 @@ Seat = NewType("Seat", int)
 Tokens = NewType("Tokens", int)
 """Money in whole (smallest) units of the job's token; never a float."""
 
+MICRO = 1_000_000
+"""Millionths of epsilon per unit: how specifications, terms and contracts count it."""
+
+PICO = 10**12
+"""Parts of delta per unit, likewise."""
+
 Floats = npt.NDArray[np.float64]
 """Model-unit numbers, float64."""
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from caduceus.data.policy import MICRO
 from caduceus.errors import Misuse, Refused
+from caduceus.kinds import MICRO
 from caduceus.learn import simulated
 from caduceus.learn.private.logistic import ROUNDS
 from caduceus.learn.private.program import plan_spending

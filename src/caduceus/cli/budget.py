@@ -11,8 +11,8 @@ from rich.markup import escape
 
 from caduceus.cli.names import old_run
 from caduceus.cli.tables import plain_table
-from caduceus.data.policy import PICO, show_micro
-from caduceus.kinds import Address, JobId
+from caduceus.data.policy import show_micro
+from caduceus.kinds import PICO, Address, JobId
 from caduceus.ports import BudgetMove, DatasetEntry
 from caduceus.wiring.recall import entry_of, look_at
 from caduceus.wiring.remembered import Memory

@@ -15,10 +15,11 @@ from caduceus.cli.screen import Screen
 from caduceus.cli.tables import plain_table, whole
 from caduceus.data.card import Card, card_json, describe
 from caduceus.data.commitment import SALT_BYTES, commit
-from caduceus.data.policy import PICO, Terms, show_micro
+from caduceus.data.policy import Terms, show_micro
 from caduceus.edges.federation import open_federation, read_site, read_sites
 from caduceus.edges.store import FolderStore
 from caduceus.edges.tabular import load_schema, read_text
+from caduceus.kinds import PICO
 from caduceus.learn.inquiry.program import Inquiry
 from caduceus.learn.spec import CROSS, HOLDOUT, NONE
 from caduceus.market.job_file import read_job_file, specify

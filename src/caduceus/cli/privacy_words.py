@@ -11,8 +11,8 @@ import numpy as np
 from rich.console import Console
 
 from caduceus.cli.tables import plain_table, whole
-from caduceus.data.policy import MICRO, PICO, show_micro
-from caduceus.kinds import Floats
+from caduceus.data.policy import show_micro
+from caduceus.kinds import MICRO, PICO, Floats
 from caduceus.learn.state import Phase
 from caduceus.market.costs import Costs
 from caduceus.privacy.mechanisms import LEAST_MULTIPLIER

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from caduceus.data.policy import PICO, show_micro
-from caduceus.kinds import Evidence
+from caduceus.data.policy import show_micro
+from caduceus.kinds import PICO, Evidence
 from caduceus.protocol.audit import Audit, Check
 from caduceus.report.facts import JobFacts
 from caduceus.report.reading import (

@@ -15,13 +15,7 @@ from pydantic import Field, model_validator
 from caduceus import canon
 from caduceus.data.document import Document, read_document
 from caduceus.errors import Refused
-from caduceus.kinds import Address, Tokens, Visibility
-
-MICRO = 1_000_000
-"""Millionths of epsilon per unit."""
-
-PICO = 10**12
-"""Parts of delta per unit."""
+from caduceus.kinds import MICRO, PICO, Address, Tokens, Visibility
 
 
 @canon.record("data/terms/2")

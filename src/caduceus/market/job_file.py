@@ -8,10 +8,9 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from caduceus.data.document import Document, read_document
-from caduceus.data.policy import MICRO, PICO
 from caduceus.data.schema import Schema
 from caduceus.errors import Refused
-from caduceus.kinds import Tokens, Visibility
+from caduceus.kinds import MICRO, PICO, Tokens, Visibility
 from caduceus.learn.inquiry.program import plan_spending as plan_answers
 from caduceus.learn.inquiry.queries import Analysis
 from caduceus.learn.inquiry.queries import check as check_questions

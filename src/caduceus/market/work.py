@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from caduceus.data.policy import MICRO, PICO
 from caduceus.errors import Refused
+from caduceus.kinds import MICRO, PICO
 from caduceus.learn.inquiry.program import Inquiry, build_inquiry
 from caduceus.learn.private.program import PrivateProgram, build_private
 from caduceus.learn.program import Program, build_task

@@ -17,9 +17,8 @@ from functools import lru_cache
 from typing import Any
 
 from caduceus.errors import Misuse, Refused
+from caduceus.kinds import MICRO, PICO
 from caduceus.privacy.events import DISCRETE_GAUSSIAN, Event, Part, Spending, check
-
-MICRO, PICO = 1_000_000, 10**12
 
 GAP = 1e-7
 """What the difference between discrete and continuous noise adds to epsilon at most; the proof is in `mechanisms`."""
@@ -84,6 +83,11 @@ def table(spending: Spending, delta_pico: int) -> tuple[int, ...]:
                 prices += [min(max(price, prices[-1]), whole)] * count
             done += event.count
     return (*prices[:-1], whole)
+
+
+def aim(epsilon_micro: int, delta_pico: int) -> tuple[float, float]:
+    """Epsilon and delta to aim noise at, so that its price, rounded up to millionths, is not above `epsilon_micro`."""
+    return (epsilon_micro - 0.01) / MICRO, delta_pico / PICO
 
 
 def multiplier(target: float, delta: float) -> float:

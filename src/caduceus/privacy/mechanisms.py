@@ -39,6 +39,7 @@ import numpy as np
 from caduceus.errors import Misuse, Refused
 from caduceus.kinds import Residues
 from caduceus.privacy.discrete_gaussian import draw
+from caduceus.privacy.events import DISCRETE_GAUSSIAN, Event
 
 SLACK = 2.0**-11
 """Relative; see above."""
@@ -52,6 +53,11 @@ LEAST_MULTIPLIER = 0.5
 _DEVIATION_BITS = 30
 _ENTRY_BITS = 51
 """No entry of one site's encoding has more steps, so float64 holds each of them and 2**10 sites do not wrap."""
+
+
+def event(multiplier: float, rate: float = 1.0, count: int = 1) -> Event:
+    """Releases with at least the least noise that is worth stating; a large epsilon is then not spent whole."""
+    return Event(DISCRETE_GAUSSIAN, max(float(multiplier), LEAST_MULTIPLIER), rate, count)
 
 
 @dataclass(frozen=True, slots=True)

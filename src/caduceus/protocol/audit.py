@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from caduceus import canon
 from caduceus.crypto import head, sign
 from caduceus.data.card import Card, matches
-from caduceus.data.policy import PICO, Terms, judge, show_micro
+from caduceus.data.policy import Terms, judge, show_micro
 from caduceus.errors import Error, Refused
-from caduceus.kinds import Digest, Evidence, JobId, Stage, Tokens
+from caduceus.kinds import PICO, Digest, Evidence, JobId, Stage, Tokens
 from caduceus.learn.state import Phase
 from caduceus.market.ledger import Anchor, BudgetMove, Claimed, DatasetEntry, Enrolment, JobEntry
 from caduceus.market.settlement import Settlement, settle

@@ -12,10 +12,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from caduceus.data.policy import MICRO, PICO
 from caduceus.data.schema import Schema
 from caduceus.errors import Misuse, Refused
-from caduceus.kinds import Floats
+from caduceus.kinds import MICRO, PICO, Floats
 from caduceus.learn import metrics, simulated
 from caduceus.learn.control import unsafe_open_run
 from caduceus.learn.folds import keystream

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from caduceus.data.card import MISSING_SHOWN, ROWS_SHOWN, ROWS_STEP
-from caduceus.data.policy import PICO, show_micro
+from caduceus.data.policy import show_micro
 from caduceus.errors import Misuse
+from caduceus.kinds import PICO
 from caduceus.learn.inquiry.program import Inquiry
 from caduceus.learn.private.program import PrivateProgram
 from caduceus.learn.spec import CROSS, HOLDOUT, Averaging, Descent, Evaluation

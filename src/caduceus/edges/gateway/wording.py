@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-_MICRO = 10**6
-_PICO = 10**12
+from caduceus.kinds import MICRO, PICO
 
 
 def in_words(name: str, values: tuple[Any, ...]) -> str | None:
@@ -43,7 +42,7 @@ def _other_budget(epsilon: int, delta: int) -> str:
 
 
 def _amounts(epsilon: int, delta: int) -> str:
-    return f"epsilon {epsilon / _MICRO:.12g} with delta {delta / _PICO:.12g}"
+    return f"epsilon {epsilon / MICRO:.12g} with delta {delta / PICO:.12g}"
 
 
 _SENTENCES: Mapping[str, Callable[..., str]] = {

@@ -17,9 +17,9 @@ from caduceus.learn.rows import Tally, check_size
 from caduceus.learn.state import Phase, State, require
 from caduceus.learn.task import checked
 from caduceus.privacy import accountant
-from caduceus.privacy.events import DISCRETE_GAUSSIAN, Event, Part, Spending
+from caduceus.privacy.events import Part, Spending
 from caduceus.privacy.events import check as check_spending
-from caduceus.privacy.mechanisms import LEAST_MULTIPLIER, Crowd, Release
+from caduceus.privacy.mechanisms import Crowd, Release, event
 
 OPENING = State(0, Phase.QUESTIONS)
 """Before the round nothing is known."""
@@ -117,8 +117,8 @@ class Inquiry:
 
 def plan_spending(*, epsilon_micro: int, delta_pico: int) -> Spending:
     """The noise with which an analysis spends an epsilon: all of it goes to its one sum."""
-    whole = accountant.multiplier((epsilon_micro - 0.01) / accountant.MICRO, delta_pico / accountant.PICO)
-    return Spending((Part((Event(DISCRETE_GAUSSIAN, max(whole, LEAST_MULTIPLIER), 1.0, 1),)),))
+    whole = accountant.multiplier(*accountant.aim(epsilon_micro, delta_pico))
+    return Spending((Part((event(whole),)),))
 
 
 def build_inquiry(analysis: Analysis, schema: Schema, spending: Spending, crowd: Crowd) -> Inquiry:

@@ -35,9 +35,10 @@ from caduceus.learn.spec import check as check_spec
 from caduceus.learn.state import OPENING, Moments, Phase, State, check_array, require
 from caduceus.learn.task import checked
 from caduceus.privacy import accountant
-from caduceus.privacy.events import DISCRETE_GAUSSIAN, Event, Part, Spending
+from caduceus.privacy.events import Part, Spending
 from caduceus.privacy.events import check as check_spending
-from caduceus.privacy.mechanisms import LEAST_MULTIPLIER, MOST_ENTRIES, Crowd, Release
+from caduceus.privacy.mechanisms import MOST_ENTRIES, Crowd, Release
+from caduceus.privacy.mechanisms import event as noise_event
 
 MOMENTS_SHARE = 0.1
 """Part of the budget (in 1 / multiplier**2) that a descent spends on moments; logistic regression has its own rule."""
@@ -307,29 +308,24 @@ def plan_spending(spec: Learning, *, epsilon_micro: int, delta_pico: int) -> Spe
 
     Raises Refused if no noise does, or the model is not one of noisy sums.
     """
-    target, delta = (epsilon_micro - 0.01) / accountant.MICRO, delta_pico / accountant.PICO
+    target, delta = accountant.aim(epsilon_micro, delta_pico)
     whole = accountant.multiplier(target, delta)
     if spec.logistic is not None:
-        events = [_gaussian(one) for one in private_logistic.schedule(spec.logistic.max_rounds, whole)]
+        events = [noise_event(one) for one in private_logistic.schedule(spec.logistic.max_rounds, whole)]
     elif spec.descent is not None:
-        first = _gaussian(whole / np.sqrt(MOMENTS_SHARE))
+        first = noise_event(whole / np.sqrt(MOMENTS_SHARE))
         model = spec.descent
         if model.sampling < 1:
             noise = accountant.sampled_multiplier(target, delta, rate=model.sampling, count=model.rounds, also=(first,))
         else:
             noise = float(whole * np.sqrt(model.rounds / (1 - MOMENTS_SHARE)))
-        events = [first, _gaussian(noise, model.sampling, model.rounds)]
+        events = [first, noise_event(noise, model.sampling, model.rounds)]
     else:
         raise Refused("model.kind: 'mlp' opens exact sums; with [privacy] use 'dp-sgd' or 'logistic'")
     parts = [Part(tuple(events))]
     if spec.evaluation.repeats:
-        parts.append(Part((_gaussian(whole),)))
+        parts.append(Part((noise_event(whole),)))
     return Spending(tuple(parts))
-
-
-def _gaussian(multiplier: float, rate: float = 1.0, count: int = 1) -> Event:
-    """With at least the least noise that is worth stating; a large epsilon is then not spent whole."""
-    return Event(DISCRETE_GAUSSIAN, max(float(multiplier), LEAST_MULTIPLIER), rate, count)
 
 
 def build_private(
