@@ -22,9 +22,10 @@ sys.path.insert(0, str(ROOT / "tests"))  # the parties and jobs that the contrac
 from caduceus.contracts import load  # noqa: E402
 from caduceus.crypto import merkle, sign  # noqa: E402
 from caduceus.edges.gateway import suite  # noqa: E402
-from caduceus.kinds import Seat, Tokens  # noqa: E402
+from caduceus.kinds import Role, Seat, Tokens  # noqa: E402
 from caduceus.market.costs import Costs  # noqa: E402
 from caduceus.market.ledger import Anchor, JobTerms  # noqa: E402
+from caduceus.market.standing import Observation  # noqa: E402
 from caduceus.ports import Sent  # noqa: E402
 from suite_world import Party, Play, World, digest, embedded_world, leaf_data  # noqa: E402
 
@@ -82,6 +83,7 @@ def measure(rosters: Sequence[int]) -> Table:
     for sites in rosters:
         table |= {f"{what}, {sites} sites": gas for what, gas in _job(world, sites).items()}
         table |= {f"{what}, {sites} sites": gas for what, gas in _disputes(world, sites).items()}
+        table |= {f"{what}, {sites} sites": gas for what, gas in _standing(world, sites).items()}
     table |= _privacy(world)
     table["Jobs.expire, training"] = _expiry(world)
     return table
@@ -165,14 +167,15 @@ def _terms(world: World, sites: int) -> JobTerms:
 
 def _settle(play: Play) -> Sent:
     """With the smallest quorum: just more than two thirds of the sites."""
-    claims = play.claims([100] * play.sites).root
+    play.given = [100] * play.sites
+    claims = play.claims(play.given).root
     head = play.world.chain.job(play.id)
     assert head is not None
-    struct = sign.Settlement(play.id, head.head, claims, 100 * play.sites)
+    struct = sign.Settlement(play.id, head.head, claims, 100 * play.sites, play.slashed)
     message = sign.digest(play.world.chain.domain, struct)
     quorum = range(2 * play.sites // 3 + 1)
     signed = [(Seat(seat), play.site(seat).signer.sign(message)) for seat in quorum]
-    return play.coordinator.wallet.settle(play.id, claims, Tokens(100 * play.sites), signed)
+    return play.coordinator.wallet.settle(play.id, claims, Tokens(100 * play.sites), signed, play.slashed)
 
 
 def _disputes(world: World, sites: int) -> Table:
@@ -207,6 +210,48 @@ def _dishonest(world: World, sites: int) -> Play:
     play.anchor({0: leaf_data(play.id, 0, 0, digest("body"), b"\x01" * 65)})
     play.anchor()
     _settle(play)
+    return play
+
+
+def _standing(world: World, sites: int) -> Table:
+    """A job among vouched sites: one is shown to have signed two uploads, and one is slashed by the quorum.
+
+    Another job among the same entities is recorded once more: then there is a standing already.
+    """
+    attester = world.party("attester", Role.ATTESTER)
+    sent: dict[str, Sent] = {}
+    for seat in range(sites):
+        account = world.party(f"site-{seat}").address
+        if world.chain.entity_of(attester.address, account) is None:
+            sent["Vouches.vouch"] = attester.wallet.vouch(account, digest("entity", seat))
+    for time in ("first", "later"):
+        play = _vouched_job(world, sites, attester, sent)
+        if time == "first":
+            sent["Jobs.slashEquivocation"] = play.buyer.wallet.slash_equivocation(play.equivocation(2))
+            play.slashed = (Seat(1),)
+        settled = _settle(play)
+        world.pass_time(301)
+        completed = play.coordinator.wallet.complete(play.id)
+        if time == "first":
+            sent["Jobs.settle, one seat slashed"] = settled
+            sent["Jobs.complete, one stake forfeited"] = completed
+        sent[f"Jobs.recordStanding, {time}"] = play.record(0)
+    sent["Standing.burn"] = attester.wallet.burn_standing(digest("entity", 0))
+    sent["Vouches.revoke"] = attester.wallet.revoke_vouch(world.party("site-0").address)
+    return _gas(sent)
+
+
+def _vouched_job(world: World, sites: int, attester: Party, sent: dict[str, Sent]) -> Play:
+    """In training, with a round; what it says of each site is not of round numbers only."""
+    terms = replace(_terms(world, sites), attester=attester.address)
+    play = Play(world, sites=sites, terms=terms, observations=[Observation(987_654, 123_456)] * sites)
+    sent["Jobs.openAndFund, vouched"] = play.buyer.wallet.open_job(terms)
+    play.id = play.buyer.wallet.job_id(terms)
+    play.coordinator.wallet.accept(play.id)
+    for seat in range(sites):
+        sent["Jobs.enrol, vouched"] = play.enrol(seat)
+    play.coordinator.wallet.start(play.id)
+    play.anchor()
     return play
 
 

@@ -15,7 +15,11 @@ import { HERE, read } from "./sources.mjs";
 
 const ROOT = join(HERE, "..");
 const SUITES = [
-  { folder: "src", names: ["Datasets", "DemoToken", "Jobs", "Members"], home: "src/caduceus/contracts/artifacts" },
+  {
+    folder: "src",
+    names: ["Datasets", "DemoToken", "Jobs", "Members", "Standing", "Vouches"],
+    home: "src/caduceus/contracts/artifacts",
+  },
   {
     folder: "test",
     names: ["CallingToken", "FalseToken", "FeeToken", "LyingToken", "Wallet"],

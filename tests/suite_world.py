@@ -20,6 +20,8 @@ from caduceus.edges.gateway.abi import Function
 from caduceus.kinds import Address, Digest, JobId, Role, Seat, Tokens
 from caduceus.market.costs import Costs
 from caduceus.market.ledger import Anchor, JobTerms
+from caduceus.market.slashing import Equivocation
+from caduceus.market.standing import Observation, Showing
 from caduceus.ports import Sent
 
 CHAIN_ID = 1337
@@ -35,6 +37,8 @@ FUNDED = (
     "stranger",
     "newcomer",
     "specialist",
+    "attester",
+    "other attester",
     *(f"site-{seat}" for seat in range(8)),
 )
 """Whose accounts can pay for gas."""
@@ -182,6 +186,12 @@ class Play:
     id: JobId = field(default=JobId(b""))
     datasets: dict[int, Digest] = field(default_factory=dict)
     """What a seat enrols with, where it is not the site's usual data set."""
+    observations: Sequence[Observation] = ()
+    """What the settlement says that the job showed of each seat."""
+    slashed: tuple[Seat, ...] = ()
+    """Whose stake the settlement forfeits."""
+    given: Sequence[int] | None = None
+    """The amounts that were settled, where they are not the usual ones."""
 
     @property
     def buyer(self) -> Party:
@@ -276,10 +286,33 @@ class Play:
     # ------------------------------------------------------------ money
 
     def claims(self, amounts: Sequence[int]) -> merkle.Tree:
-        """The tree of what each seat is paid."""
-        return merkle.Tree(
-            [merkle.leaf(claim_data(self.id, self.site(seat).address, amount)) for seat, amount in enumerate(amounts)]
-        )
+        """The tree of what each seat is paid, and of what the job showed of each."""
+        claims = [claim_data(self.id, self.site(seat).address, amount) for seat, amount in enumerate(amounts)]
+        return merkle.Tree([merkle.leaf(data) for data in [*claims, *self.showings()]])
+
+    def showings(self) -> list[bytes]:
+        """What the leaves of the observations are digests of."""
+        return [
+            self.id + bytes(12) + self.site(seat).address + seen.good.to_bytes(32) + seen.bad.to_bytes(32)
+            for seat, seen in enumerate(self.observations)
+        ]
+
+    def shown(self, seat: int) -> Showing:
+        """A seat's observation with its proof."""
+        index = self.sites + seat
+        return Showing(self.observations[seat], index, self.claims(self.given or self.amounts()).proof(index))
+
+    def record(self, seat: int, by: Party | None = None) -> Sent:
+        """Enter the job in the standing of a seat's site; its coordinator does, or somebody else."""
+        entity = self.world.chain.enrolments(self.id)[seat].entity
+        return (by or self.coordinator).wallet.record_standing(self.id, Seat(seat), entity, self.shown(seat))
+
+    def equivocation(self, seat: int, round_: int = 0) -> Equivocation:
+        """Two uploads that a site signed for one round."""
+        bodies = digest("body", self.id, round_, seat), digest("another body", self.id, round_, seat)
+        domain, signer = self.world.chain.domain, self.site(seat).signer
+        one, other = (signer.sign(sign.digest(domain, sign.Upload(self.id, round_, seat, body))) for body in bodies)
+        return Equivocation(self.id, round_, seat, bodies, (one, other))
 
     def amounts(self) -> list[int]:
         """An even split of 900 of the price of 1000."""
@@ -287,14 +320,14 @@ class Play:
 
     def consent(self, seat: int, claims: Digest, payout: int) -> bytes:
         """A site's signature under a settlement of the job as it stands."""
-        struct = sign.Settlement(self.id, self.head(), claims, payout)
+        struct = sign.Settlement(self.id, self.head(), claims, payout, self.slashed)
         return self.site(seat).signer.sign(sign.digest(self.world.chain.domain, struct))
 
     def settle(self, amounts: Sequence[int] | None = None) -> Sent:
-        given = self.amounts() if amounts is None else amounts
+        self.given = given = self.amounts() if amounts is None else amounts
         claims = self.claims(given).root
         signed = [(Seat(seat), self.consent(seat, claims, sum(given))) for seat in range(self.sites)]
-        return self.coordinator.wallet.settle(self.id, claims, Tokens(sum(given)), signed)
+        return self.coordinator.wallet.settle(self.id, claims, Tokens(sum(given)), signed, self.slashed)
 
 
 def leaf_data(job: bytes, round_: int, seat: int, body: bytes, signature: bytes) -> bytes:
@@ -328,12 +361,7 @@ def refused(name: str, *values: object) -> Iterator[None]:
 def call(world: World, function: Function, *arguments: object) -> tuple[Any, ...]:
     """What a view of the suite says; the function's name tells whose it is."""
     owner = function.name.partition(".")[0]
-    places = {
-        "Members": world.deployment.members,
-        "Datasets": world.deployment.datasets,
-        "Jobs": world.deployment.jobs,
-        "DemoToken": world.deployment.token,
-    }
+    places = dict(world.deployment.places)
     return world.node.call(places[owner], function, *arguments)
 
 

@@ -64,9 +64,9 @@ def copied(small_run: tuple[Small, Ran], tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_the_demo_runs_two_jobs_offline_and_ends_with_a_passing_audit_and_a_report(demo_run):
+def test_the_demo_runs_three_jobs_offline_and_ends_with_a_passing_audit_and_a_report(demo_run):
     assert demo_run.code == 0, demo_run.err
-    assert demo_run.out.count("passes") == 2
+    assert demo_run.out.count("passes") == 3
     assert "Report: runs/demo/report.html" in demo_run.out
     page = (demo_run.folder / "runs/demo/report.html").read_text()
     assert "Malignancy of a breast mass from cell nuclei" in page

@@ -25,7 +25,9 @@ struct Terms {
     uint96 price;
     /// The one account that may coordinate.
     address coordinator;
-    /// What each site puts down.
+    /// In whose word each site must be a legal entity, one seat an entity; zero asks for no such word.
+    address attester;
+    /// What each site puts down, and loses on evidence that it broke the protocol.
     uint96 stake;
     /// What the coordinator puts down; it goes to the harmed site if the job is rejected.
     uint96 bond;
@@ -99,14 +101,24 @@ struct Job {
     uint64 epsilonMicro;
     /// The same of delta.
     uint64 deltaPico;
+    /// How many of the stakes that are here the settlement forfeits.
+    uint16 forfeits;
+    /// In whose word each site is a legal entity; zero where none is asked for.
+    address attester;
 }
 
 /// @notice A site's seat; `signer` is as it was when the site enrolled.
 struct Seat {
     address site;
     address signer;
-    /// True while the site's stake is here.
+    /// True while the site's stake is here and has not been shown to be forfeited by equivocation.
     bool stakeHeld;
+    /// True if the settlement forfeits the stake; that counts once the settlement stands.
+    bool slashed;
+    /// True if the site was shown to have signed two uploads for one round.
+    bool equivocated;
+    /// True once the job was entered in the site's standing.
+    bool recorded;
     /// The data set whose privacy budget the job holds a reservation of; zero where there is none, or none any more.
     bytes32 reserved;
 }
@@ -125,6 +137,8 @@ struct Challenge {
 ///     OPEN -fund-> FUNDED -accept-> ENROLLING -start-> TRAINING -settle-> SETTLING -complete-> COMPLETED
 ///     OPEN, FUNDED -cancel-> EXPIRED;  OPEN .. TRAINING -expire-> EXPIRED;
 ///     SETTLING -disputeLeaf, upholdOmission-> REJECTED
+/// A stake is forfeited on evidence of a broken protocol only: by anyone who shows two signed uploads for one round, or by
+/// the quorum that settles, for what the anchored record shows. It goes to nobody: it is credited to address zero.
 /// Every payment out is pulled: stakes, bonds and rewards by `claim`, refunds and forfeits by `withdraw`. Nobody, not
 /// even a deployer, has a say over anybody else's money. In the functions below `id` is a job's and `number` a seat's.
 interface IJobs {
@@ -138,21 +152,33 @@ interface IJobs {
     event JobFunded(bytes32 indexed job);
     /// @notice The coordinator took the job and will sign with `signer`.
     event JobAccepted(bytes32 indexed job, address indexed coordinator, address signer);
-    /// @notice A site took a seat; `signer` and `agreementKey` are the ones that count in this job.
+    /// @notice A site took a seat; `signer` and `agreementKey` are the ones that count in this job. `entity` is zero
+    /// unless the job asks for vouched sites.
     event SiteEnrolled(
         bytes32 indexed job,
         uint256 indexed seat,
         address indexed site,
         bytes32 dataset,
         address signer,
-        bytes32 agreementKey
+        bytes32 agreementKey,
+        bytes32 entity
     );
     /// @notice The roster is closed and training began.
     event JobStarted(bytes32 indexed job, uint256 sites, bytes32 head);
     /// @notice A round was recorded.
     event RoundAnchored(bytes32 indexed job, uint256 indexed round, bytes32 root, bytes32 model, bytes32 record);
-    /// @notice A quorum of sites signed; the challenge window is open.
-    event JobSettled(bytes32 indexed job, bytes32 head, bytes32 claims, uint256 payout, uint256 signatures);
+    /// @notice A quorum of sites signed; the challenge window is open. `slashed` are the seats whose stake is forfeited.
+    event JobSettled(
+        bytes32 indexed job, bytes32 head, bytes32 claims, uint256 payout, uint256 signatures, uint256[] slashed
+    );
+    /// @notice A site was shown to have signed two uploads for one round; its stake is forfeited.
+    event SeatEquivocated(
+        bytes32 indexed job, uint256 indexed seat, uint256 round, bytes32 one, bytes32 other
+    );
+    /// @notice What the job showed of a site was entered in its standing.
+    event StandingRecorded(
+        bytes32 indexed job, uint256 indexed seat, address indexed site, uint256 good, uint256 bad
+    );
     /// @notice A site says that a round leaves out its upload.
     event OmissionChallenged(
         bytes32 indexed job, uint256 indexed seat, uint256 round, bytes32 leaf, uint256 deadline
@@ -199,6 +225,8 @@ interface IJobs {
     error PrivacyIncomplete();
     /// @notice The data sets let another contract than this one reserve their budgets.
     error SpenderDiffers(address spender);
+    /// @notice The standing is told by another contract than this one.
+    error RecorderDiffers(address recorder);
     /// @notice The job is not in a stage in which this can be done.
     error WrongStage(bytes32 job, Stage stage);
     /// @notice Too late: the stage ended at `deadline`.
@@ -213,6 +241,10 @@ interface IJobs {
     error SeatsTaken(uint256 maxSites);
     /// @notice One seat per account, and so one per data set.
     error AlreadySeated(address site, uint256 seat);
+    /// @notice The job's attester does not vouch for the site.
+    error NotVouched(address site, address attester);
+    /// @notice One seat per legal entity.
+    error EntitySeated(bytes32 entity, uint256 seat);
     /// @notice Training needs more sites.
     error SitesMissing(uint256 sites, uint256 minSites);
     /// @notice Rounds are anchored in order, each once.
@@ -229,7 +261,7 @@ interface IJobs {
     error SeatsUnordered(uint256 seat);
     /// @notice The job has no such seat.
     error SeatUnknown(uint256 seat, uint256 sites);
-    /// @notice The seat did not sign this settlement.
+    /// @notice The seat did not sign this settlement, or this upload.
     error SignatureInvalid(uint256 seat);
     /// @notice A settlement cannot give more than the buyer put in.
     error PayoutAbovePrice(uint256 payout, uint256 price);
@@ -255,6 +287,14 @@ interface IJobs {
     error ChallengeDiffers(uint256 round, bytes32 leaf);
     /// @notice Challenges wait for an answer.
     error ChallengesOpen(uint256 count);
+    /// @notice The two uploads are one.
+    error BodiesEqual(bytes32 body);
+    /// @notice The job holds no stake of the seat that could be forfeited (any more).
+    error StakeGone(uint256 seat);
+    /// @notice The seat was not taken for this legal entity.
+    error EntityDiffers(uint256 seat, bytes32 entity);
+    /// @notice The job was entered in the seat's standing before.
+    error AlreadyRecorded(uint256 seat);
     /// @notice The claims of this job do not hold this one.
     error ClaimUnknown(uint256 index, bytes32 reached, bytes32 claims);
     /// @notice This claim was paid before.
@@ -296,6 +336,7 @@ interface IJobs {
 
     /// @notice Take a seat with one's own active data set, reserve its privacy budget for the whole run and put down the
     /// stake; a member with the steward's role.
+    /// If the job names an attester, the caller must be a legal entity in its word, and the entity have no seat yet.
     /// @dev A data set has one steward and an account one seat, so a data set has at most one seat.
     /// @return number The seat: 0, 1, 2, ... in the order of enrolment.
     function enrol(bytes32 id, bytes32 dataset) external returns (uint256 number);
@@ -314,13 +355,17 @@ interface IJobs {
 
     /// @notice Propose how the price is shared; the coordinator, with signatures of more than two thirds of the sites.
     /// @param claims     Merkle root over leaves of abi.encode(job, account, amount); a site's position is its seat.
+    /// The tree may also hold leaves of abi.encode(job, account, good, bad): what the job showed of a site.
     /// @param payout     What the claims add up to, at most the price.
+    /// @param slashed    Seats whose stake is forfeited once the settlement stands, in rising order: those of which the
+    /// anchored record holds evidence that they broke the protocol, and no others; an audit recomputes the list.
     /// @param seats      Who signed, in rising order.
-    /// @param signatures Over Settlement(job, head, claims, payout), paired with `seats`.
+    /// @param signatures Over Settlement(job, head, claims, payout, slashed), paired with `seats`.
     function settle(
         bytes32 id,
         bytes32 claims,
         uint256 payout,
+        uint256[] calldata slashed,
         uint256[] calldata seats,
         bytes[] calldata signatures
     ) external;
@@ -366,6 +411,23 @@ interface IJobs {
     /// @notice Reject a job whose coordinator left a challenge unanswered; anyone.
     function upholdOmission(bytes32 id, uint256 number) external;
 
+    // ------------------------------------------------------------------ forfeiting a stake
+
+    /// @notice Show that a site signed two uploads for one round of one job; anyone, while the job holds its stake.
+    /// @param one      The digest in one upload.
+    /// @param other    The digest in the other.
+    /// @param oneSigned   The site's signature over Upload(job, round, number, one).
+    /// @param otherSigned The site's signature over Upload(job, round, number, other).
+    function slashEquivocation(
+        bytes32 id,
+        uint256 number,
+        uint256 round,
+        bytes32 one,
+        bytes calldata oneSigned,
+        bytes32 other,
+        bytes calldata otherSigned
+    ) external;
+
     // ------------------------------------------------------------------ being paid
 
     /// @notice Pull a reward, and with it the caller's stake and bond where the job is over and still holds them.
@@ -373,6 +435,25 @@ interface IJobs {
     /// @param index    The claim's position among the job's claims.
     /// @param siblings Its Merkle proof, bottom up.
     function claim(bytes32 id, uint256 amount, uint256 index, bytes32[] calldata siblings) external;
+
+    // ------------------------------------------------------------------ what is remembered
+
+    /// @notice Enter in a site's standing what a job showed of it; anyone, once a seat, so that no site can dodge it.
+    /// Of a seat whose stake is forfeited it is one bad observation, whatever the claims say.
+    /// @param entity   The legal entity for which the seat was taken; zero if the job names no attester.
+    /// @param good     What the leaf says; it, `index` and `siblings` are not looked at where the stake is forfeited.
+    /// @param bad      The same.
+    /// @param index    The leaf's position among the job's claims.
+    /// @param siblings Its Merkle proof, bottom up.
+    function recordStanding(
+        bytes32 id,
+        uint256 number,
+        bytes32 entity,
+        uint256 good,
+        uint256 bad,
+        uint256 index,
+        bytes32[] calldata siblings
+    ) external;
 
     // ------------------------------------------------------------------ freeing the budget
 

@@ -17,7 +17,9 @@ library Roles {
     uint8 internal constant BUYER = 2;
     uint8 internal constant COORDINATOR = 4;
     uint8 internal constant ATTESTER = 8;
-    uint8 internal constant ALL = 15;
+    uint8 internal constant AGGREGATOR = 16;
+    uint8 internal constant EVALUATOR = 32;
+    uint8 internal constant ALL = 63;
 }
 
 /// @title Who takes part, and with which keys

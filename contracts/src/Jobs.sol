@@ -6,6 +6,8 @@ import {BitMaps} from "@openzeppelin/contracts/utils/structs/BitMaps.sol";
 import {IDatasets} from "./IDatasets.sol";
 import {Challenge, Cost, IJobs, Job, Seat, Stage, Terms} from "./IJobs.sol";
 import {IMembers, Member, Roles} from "./IMembers.sol";
+import {IStanding} from "./IStanding.sol";
+import {IVouches} from "./IVouches.sol";
 import {MerkleSha256} from "./MerkleSha256.sol";
 import {Purse} from "./Purse.sol";
 import {Entry, RollingHead, RoundProof} from "./RollingHead.sol";
@@ -20,28 +22,46 @@ contract Jobs is IJobs, Purse, Statements {
     IMembers public immutable members;
     /// @notice Where data sets are registered and their budgets kept.
     IDatasets public immutable datasets;
+    /// @notice Where attesters say which legal entity an account is.
+    IVouches public immutable vouches;
+    /// @notice Where it is kept what jobs showed of their sites.
+    IStanding public immutable standing;
+
+    /// @dev A whole observation, in millionths.
+    uint256 private constant UNIT = 1e6;
+    /// @dev Whose credit nobody can withdraw: forfeited stakes.
+    address private constant NOBODY = address(0);
 
     mapping(bytes32 job => Job) private _jobs;
     mapping(bytes32 job => mapping(uint256 seat => Seat)) private _seats;
     /// @dev The seat's number plus one; zero for an account without a seat.
     mapping(bytes32 job => mapping(address site => uint256)) private _seatOf;
+    /// @dev The seat's number plus one, where the job asks for vouched sites; zero for an entity without a seat.
+    mapping(bytes32 job => mapping(bytes32 entity => uint256)) private _seatOfEntity;
     mapping(bytes32 job => mapping(uint256 seat => Challenge)) private _challenges;
     mapping(bytes32 job => BitMaps.BitMap) private _paid;
 
     /// @param members_  Where parties are registered.
     /// @param datasets_ Where data sets are registered; it must have been told of this contract's address before.
-    constructor(IMembers members_, IDatasets datasets_) {
+    /// @param vouches_  Where attesters vouch.
+    /// @param standing_ Where standing is kept; it must have been told of this contract's address before.
+    constructor(IMembers members_, IDatasets datasets_, IVouches vouches_, IStanding standing_) {
         address spender = datasets_.spender();
         if (spender != address(this)) revert SpenderDiffers(spender);
+        address recorder = standing_.recorder();
+        if (recorder != address(this)) revert RecorderDiffers(recorder);
         members = members_;
         datasets = datasets_;
+        vouches = vouches_;
+        standing = standing_;
     }
 
     // ------------------------------------------------------------------ asking and paying
 
     /// @inheritdoc IJobs
     function open(Terms calldata terms) external returns (bytes32 id) {
-        return _open(terms);
+        id = _open(terms);
+        _jobs[id].stage = Stage.OPEN;
     }
 
     /// @inheritdoc IJobs
@@ -58,7 +78,6 @@ contract Jobs is IJobs, Purse, Statements {
     /// @inheritdoc IJobs
     function openAndFund(Terms calldata terms) external nonReentrant returns (bytes32 id) {
         id = _open(terms);
-        _jobs[id].stage = Stage.FUNDED;
         emit JobFunded(id);
         _take(terms.token, terms.price);
     }
@@ -73,6 +92,7 @@ contract Jobs is IJobs, Purse, Statements {
     }
 
     /// @dev The terms are in memory, checked once as they were copied: writing them then merges into one write a slot.
+    /// The job is written as funded, which most are in the same transaction; `open` says otherwise.
     function _open(Terms memory terms) private returns (bytes32 id) {
         members.requireRole(msg.sender, Roles.BUYER);
         if (terms.token.code.length == 0) revert TokenMissing(terms.token);
@@ -92,7 +112,7 @@ contract Jobs is IJobs, Purse, Statements {
         uint40 deadline = _after(terms.enrolFor);
 
         entry.coordinator = terms.coordinator;
-        entry.stage = Stage.OPEN;
+        entry.stage = Stage.FUNDED;
         entry.deadline = deadline;
         entry.maxRounds = terms.maxRounds;
         entry.minSites = terms.minSites;
@@ -109,6 +129,10 @@ contract Jobs is IJobs, Purse, Statements {
         if (spends) {
             entry.epsilonMicro = terms.epsilonMicro;
             entry.deltaPico = terms.deltaPico;
+        }
+        if (terms.attester != address(0)) {
+            entry.attester = terms.attester;
+            members.requireRole(terms.attester, Roles.ATTESTER);
         }
         emit JobOpened(id, msg.sender, terms.coordinator, terms.costs, terms.spec);
     }
@@ -141,11 +165,12 @@ contract Jobs is IJobs, Purse, Statements {
 
         entry.sites = uint16(number + 1);
         _seatOf[id][msg.sender] = number + 1;
+        bytes32 entity = _seatEntity(id, entry.attester, number);
         Seat storage place = _seats[id][number];
         place.site = msg.sender;
         place.signer = site.signer;
         place.stakeHeld = true;
-        emit SiteEnrolled(id, number, msg.sender, dataset, site.signer, site.agreementKey);
+        emit SiteEnrolled(id, number, msg.sender, dataset, site.signer, site.agreementKey, entity);
         if (entry.sums == 0) {
             datasets.reserve(dataset, msg.sender, id, 0, 0);
         } else {
@@ -153,6 +178,16 @@ contract Jobs is IJobs, Purse, Statements {
             datasets.reserve(dataset, msg.sender, id, entry.epsilonMicro, entry.deltaPico);
         }
         _take(entry.token, entry.stake);
+    }
+
+    /// @dev The legal entity for which the caller takes a seat; zero if the job asks for none.
+    function _seatEntity(bytes32 id, address attester, uint256 number) private returns (bytes32 entity) {
+        if (attester == address(0)) return 0;
+        entity = vouches.entityOf(attester, msg.sender);
+        if (entity == 0) revert NotVouched(msg.sender, attester);
+        uint256 taken = _seatOfEntity[id][entity];
+        if (taken != 0) revert EntitySeated(entity, taken - 1);
+        _seatOfEntity[id][entity] = number + 1;
     }
 
     /// @inheritdoc IJobs
@@ -209,6 +244,7 @@ contract Jobs is IJobs, Purse, Statements {
         bytes32 id,
         bytes32 claims,
         uint256 payout,
+        uint256[] calldata slashed,
         uint256[] calldata seats,
         bytes[] calldata signatures
     ) external {
@@ -216,12 +252,27 @@ contract Jobs is IJobs, Purse, Statements {
         bytes32 head = entry.head;
         if (RollingHead.count(head) == 0) revert NothingAnchored();
         if (payout > entry.price) revert PayoutAbovePrice(payout, entry.price);
-        _checkQuorum(id, entry.sites, _settlement(id, head, claims, payout), seats, signatures);
+        _checkQuorum(id, entry.sites, _settlement(id, head, claims, payout, slashed), seats, signatures);
+        if (slashed.length != 0) _markSlashed(id, entry, slashed);
         entry.stage = Stage.SETTLING;
         entry.deadline = _after(entry.challengeFor);
         entry.claims = claims;
         entry.payout = uint96(payout);
-        emit JobSettled(id, head, claims, payout, seats.length);
+        emit JobSettled(id, head, claims, payout, seats.length, slashed);
+    }
+
+    function _markSlashed(bytes32 id, Job storage entry, uint256[] calldata slashed) private {
+        uint256 sites = entry.sites;
+        uint16 forfeits = 0;
+        for (uint256 i = 0; i < slashed.length; ++i) {
+            uint256 number = slashed[i];
+            if (number >= sites) revert SeatUnknown(number, sites);
+            if (i != 0 && number <= slashed[i - 1]) revert SeatsUnordered(number);
+            Seat storage place = _seats[id][number];
+            place.slashed = true;
+            if (place.stakeHeld) ++forfeits;
+        }
+        entry.forfeits = forfeits;
     }
 
     function _checkQuorum(
@@ -252,6 +303,7 @@ contract Jobs is IJobs, Purse, Statements {
         uint256 remainder = entry.price - entry.payout;
         emit JobCompleted(id, entry.payout, remainder);
         _credit(entry.token, entry.buyer, remainder);
+        _credit(entry.token, NOBODY, uint256(entry.forfeits) * entry.stake);
     }
 
     /// @inheritdoc IJobs
@@ -385,6 +437,41 @@ contract Jobs is IJobs, Purse, Statements {
         _credit(token, harmed, entry.bond);
     }
 
+    // ------------------------------------------------------------------ forfeiting a stake
+
+    /// @inheritdoc IJobs
+    function slashEquivocation(
+        bytes32 id,
+        uint256 number,
+        uint256 round,
+        bytes32 one,
+        bytes calldata oneSigned,
+        bytes32 other,
+        bytes calldata otherSigned
+    ) external {
+        Job storage entry = _jobs[id];
+        if (number >= entry.sites) revert SeatUnknown(number, entry.sites);
+        Seat storage place = _seats[id][number];
+        if (!_holdsStake(place, entry.stage)) revert StakeGone(number);
+        if (one == other) revert BodiesEqual(one);
+        address signer = place.signer;
+        if (
+            !_isEvidence(signer, _upload(id, round, number, one), oneSigned)
+                || !_isEvidence(signer, _upload(id, round, number, other), otherSigned)
+        ) revert SignatureInvalid(number);
+        if (place.slashed) entry.forfeits -= 1; // its stake goes now, and not with the settlement
+        place.stakeHeld = false;
+        place.equivocated = true;
+        place.recorded = false; // what was recorded before this was known does not stand for it
+        emit SeatEquivocated(id, number, round, one, other);
+        _credit(entry.token, NOBODY, entry.stake);
+    }
+
+    /// @dev False once the stake was given back or forfeited.
+    function _holdsStake(Seat storage place, Stage stage) private view returns (bool) {
+        return place.stakeHeld && !(place.slashed && stage == Stage.COMPLETED);
+    }
+
     // ------------------------------------------------------------------ being paid
 
     /// @inheritdoc IJobs
@@ -392,7 +479,7 @@ contract Jobs is IJobs, Purse, Statements {
         Job storage entry = _jobs[id];
         Stage stage = entry.stage;
         if (stage < Stage.COMPLETED || (amount != 0 && stage != Stage.COMPLETED)) revert WrongStage(id, stage);
-        uint256 returned = _release(id, entry);
+        uint256 returned = _release(id, entry, stage);
         if (amount + returned == 0) revert NothingToClaim(id, msg.sender);
         if (amount != 0) _spend(id, entry, amount, index, siblings);
         emit Claimed(id, msg.sender, amount, returned);
@@ -400,9 +487,9 @@ contract Jobs is IJobs, Purse, Statements {
     }
 
     /// @dev What the job holds of the caller's own money, which it holds no longer.
-    function _release(bytes32 id, Job storage entry) private returns (uint256 returned) {
+    function _release(bytes32 id, Job storage entry, Stage stage) private returns (uint256 returned) {
         uint256 taken = _seatOf[id][msg.sender];
-        if (taken != 0 && _seats[id][taken - 1].stakeHeld) {
+        if (taken != 0 && _holdsStake(_seats[id][taken - 1], stage)) {
             _seats[id][taken - 1].stakeHeld = false;
             returned = entry.stake;
         }
@@ -424,6 +511,42 @@ contract Jobs is IJobs, Purse, Statements {
         if (amount > left) revert PayoutExhausted(amount, left);
         _paid[id].set(index);
         entry.paid += uint96(amount);
+    }
+
+    // ------------------------------------------------------------------ what is remembered
+
+    /// @inheritdoc IJobs
+    function recordStanding(
+        bytes32 id,
+        uint256 number,
+        bytes32 entity,
+        uint256 good,
+        uint256 bad,
+        uint256 index,
+        bytes32[] calldata siblings
+    ) external {
+        Job storage entry = _jobs[id];
+        if (number >= entry.sites) revert SeatUnknown(number, entry.sites);
+        Seat storage place = _seats[id][number];
+        if (place.recorded) revert AlreadyRecorded(number);
+        address attester = entry.attester;
+        bool isSeats = attester == address(0) ? entity == 0 : _seatOfEntity[id][entity] == number + 1;
+        if (!isSeats) revert EntityDiffers(number, entity);
+        address site = place.site;
+        if (place.equivocated) {
+            (good, bad) = (0, UNIT);
+        } else if (entry.stage != Stage.COMPLETED) {
+            revert WrongStage(id, entry.stage);
+        } else if (place.slashed) {
+            (good, bad) = (0, UNIT);
+        } else {
+            bytes32 leaf = MerkleSha256.leafOf(abi.encode(id, site, good, bad));
+            bytes32 reached = MerkleSha256.rootOf(leaf, index, siblings);
+            if (reached != entry.claims) revert ClaimUnknown(index, reached, entry.claims);
+        }
+        place.recorded = true;
+        emit StandingRecorded(id, number, site, good, bad);
+        standing.observe(site, attester, entity, good, bad);
     }
 
     // ------------------------------------------------------------------ freeing the budget

@@ -14,7 +14,7 @@ abstract contract Statements is EIP712 {
     bytes32 private constant UPLOAD = keccak256("Upload(bytes32 job,uint32 round,uint32 seat,bytes32 body)");
     bytes32 private constant RECEIPT = keccak256("Receipt(bytes32 job,uint32 round,uint32 seat,bytes32 leaf)");
     bytes32 private constant SETTLEMENT =
-        keccak256("Settlement(bytes32 job,bytes32 head,bytes32 claims,uint256 payout)");
+        keccak256("Settlement(bytes32 job,bytes32 head,bytes32 claims,uint256 payout,uint256[] slashed)");
 
     constructor() EIP712("Caduceus", "1") {}
 
@@ -31,8 +31,15 @@ abstract contract Statements is EIP712 {
         return _hashTypedDataV4(keccak256(abi.encode(RECEIPT, job, round, seat, leaf)));
     }
 
-    function _settlement(bytes32 job, bytes32 head, bytes32 claims, uint256 payout) internal view returns (bytes32) {
-        return _hashTypedDataV4(keccak256(abi.encode(SETTLEMENT, job, head, claims, payout)));
+    function _settlement(
+        bytes32 job,
+        bytes32 head,
+        bytes32 claims,
+        uint256 payout,
+        uint256[] calldata slashed
+    ) internal view returns (bytes32) {
+        bytes32 list = keccak256(abi.encodePacked(slashed));
+        return _hashTypedDataV4(keccak256(abi.encode(SETTLEMENT, job, head, claims, payout, list)));
     }
 
     /// @dev True if `signer`'s key made the signature: 65 bytes, v of 27 or 28, low s.

@@ -46,6 +46,8 @@ class Role(IntFlag):
     BUYER = 2
     COORDINATOR = 4
     ATTESTER = 8
+    AGGREGATOR = 16
+    EVALUATOR = 32
 
 
 class Stage(IntEnum):
@@ -69,7 +71,9 @@ class Visibility(IntEnum):
     """Plain updates; for control arms only."""
     COHORT = 1
     """One coordinator, sums over groups of sites that are drawn anew for every sum."""
-    SUM = 2
+    GRAM = 2
+    """Three aggregators hold shares: the inner products of all updates, and one weighted sum of them."""
+    SUM = 3
     """One coordinator, one sum over all sites that took part."""
 
 

@@ -17,10 +17,14 @@ from caduceus.market.ledger import BudgetMove as BudgetMove
 from caduceus.market.ledger import Claimed as Claimed
 from caduceus.market.ledger import DatasetEntry as DatasetEntry
 from caduceus.market.ledger import Enrolment as Enrolment
+from caduceus.market.ledger import Equivocated as Equivocated
 from caduceus.market.ledger import JobEntry as JobEntry
 from caduceus.market.ledger import JobTerms as JobTerms
 from caduceus.market.ledger import Member as Member
 from caduceus.market.ledger import Omission as Omission
+from caduceus.market.slashing import Equivocation as Equivocation
+from caduceus.market.standing import Showing as Showing
+from caduceus.market.standing import Standing as Standing
 
 # ---------------------------------------------------------------- the chain
 
@@ -81,6 +85,24 @@ class Chain(Protocol):
 
     def claims(self, job: JobId) -> Sequence[Claimed]: ...
 
+    def slashed(self, job: JobId) -> Sequence[Seat]:
+        """The seats whose stake the settlement forfeits, in rising order; none before there is one."""
+
+    def equivocations(self, job: JobId) -> Sequence[Equivocated]:
+        """The seats that were shown to have signed two uploads for one round, in the order of showing."""
+
+    def recorded(self, job: JobId) -> Sequence[Seat]:
+        """The seats of which the job was entered in the site's standing, in the order of entering."""
+
+    def entity_of(self, attester: Address, account: Address) -> Digest | None:
+        """The legal entity that an account is in an attester's word, now."""
+
+    def standing(self, token: int) -> Standing:
+        """What is known of a party, as of the day on which it was last written.
+
+        token  see `market.standing`
+        """
+
     def balance(self, token: Address, account: Address) -> Tokens: ...
 
     def credit(self, token: Address, account: Address) -> Tokens:
@@ -109,6 +131,15 @@ class Wallet(Protocol):
 
     def withdraw_dataset(self, dataset: Digest) -> Sent: ...
 
+    def vouch(self, account: Address, entity: Digest) -> Sent:
+        """Say, as an attester, which legal entity an account is."""
+
+    def revoke_vouch(self, account: Address) -> Sent:
+        """Take that back; seats taken earlier stay."""
+
+    def burn_standing(self, entity: Digest) -> Sent:
+        """Revoke the standing that an entity has in this attester's word: the good is forgotten, the bad is not."""
+
     def transfer(self, token: Address, to: Address, amount: Tokens) -> Sent: ...
 
     def approve(self, token: Address, amount: Tokens) -> Sent:
@@ -132,7 +163,24 @@ class Wallet(Protocol):
     def anchor(self, job: JobId, anchors: Sequence[Anchor]) -> Sent:
         """Record one round or several; the chain refuses any but the next rounds in order."""
 
-    def settle(self, job: JobId, claims: Digest, payout: Tokens, signatures: Sequence[tuple[Seat, bytes]]) -> Sent: ...
+    def settle(
+        self,
+        job: JobId,
+        claims: Digest,
+        payout: Tokens,
+        signatures: Sequence[tuple[Seat, bytes]],
+        slashed: Sequence[Seat] = (),
+    ) -> Sent:
+        """Propose how the price is shared, and which seats lose their stake, with a quorum's signatures on both."""
+
+    def slash_equivocation(self, found: Equivocation) -> Sent:
+        """Have a seat's stake forfeited that signed two uploads for one round; anyone, while the job holds it."""
+
+    def record_standing(self, job: JobId, seat: Seat, entity: Digest, shown: Showing) -> Sent:
+        """Enter in a site's standing what a completed job showed of it; anyone, once a seat.
+
+        entity  for which the seat was taken, as in its enrolment
+        """
 
     def challenge_omission(self, job: JobId, round: int, seat: Seat, leaf: Digest, receipt: bytes) -> Sent: ...
 

@@ -65,6 +65,7 @@ TERMS = Terms(
     buyers=None,
     purposes=None,
     most_open=Visibility.SUM,
+    aggregators=None,
     min_other_sites=0,
     price_floor=0,
     budget_micro=1_500_000,

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from caduceus.kinds import Stage
 from caduceus.market.costs import Costs
 from caduceus.market.ledger import JobTerms
+from caduceus.market.standing import FORFEITED, UNKNOWN, Observation, Standing, after, day_of
+
+NOBODY = "nobody"
 
 
 class Refusal(Exception):
@@ -51,6 +54,12 @@ class Job:
     bond: bool = False
     reserved: dict[int, str] = field(default_factory=dict)
     """The limited data sets of which the job holds a reservation, by seat."""
+    observations: list[Observation] = field(default_factory=list)
+    slashed: set[int] = field(default_factory=set)
+    """Seats that the settlement names."""
+    caught: dict[int, None] = field(default_factory=dict)
+    """Seats that were shown to have signed two uploads for one round, in the order of showing."""
+    recorded: set[int] = field(default_factory=set)
 
     @property
     def spent(self) -> int:
@@ -62,6 +71,16 @@ class Job:
         escrow = self.terms.price if Stage.FUNDED <= self.stage <= Stage.SETTLING else 0
         reward = self.payout - self.spent if self.stage is Stage.COMPLETED else 0
         return escrow + reward + len(self.stakes) * self.terms.stake + self.bond * self.terms.bond
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a settlement says: amounts and observations by seat, their sum as it is stated, whose stake is forfeited."""
+
+    amounts: list[int]
+    payout: int
+    observations: list[Observation]
+    slashed: tuple[int, ...]
 
 
 @dataclass
@@ -88,6 +107,7 @@ class Model:
         """What each party gained (or gave) since the beginning."""
         self.limited: dict[str, Limited] = {}
         """By a name of each data set's own; a party's name stands for its data set without a budget."""
+        self.standing: dict[str, Standing] = defaultdict(lambda: UNKNOWN)
 
     @property
     def held(self) -> int:
@@ -181,14 +201,18 @@ class Model:
         _require(len(job.rounds) + len(leaves) <= job.terms.max_rounds, "RoundsOutOfRange")
         job.rounds += leaves
 
-    def settle(self, now: int, who: str, name: bytes, amounts: list[int], payout: int, valid: list[bool]) -> None:
+    def settle(self, now: int, who: str, name: bytes, given: Given, valid: list[bool]) -> None:
         """`valid` says of each signature, one per distinct seat, whether it is that seat's own."""
         job = self._anchoring(now, who, name)
         _require(bool(job.rounds), "NothingAnchored")
-        _require(payout <= job.terms.price, "PayoutAbovePrice")
+        _require(given.payout <= job.terms.price, "PayoutAbovePrice")
         _require(3 * len(valid) > 2 * len(job.sites), "QuorumMissing")
         _require(all(valid), "SignatureInvalid")
-        job.amounts, job.payout = amounts, payout
+        for before, seat in zip((-1, *given.slashed), given.slashed, strict=False):
+            _require(seat < len(job.sites), "SeatUnknown")
+            _require(seat > before, "SeatsUnordered")
+        job.amounts, job.payout = given.amounts, given.payout
+        job.observations, job.slashed = given.observations, set(given.slashed)
         self._move(job, Stage.SETTLING, now + job.terms.challenge_for)
 
     def complete(self, now: int, name: bytes) -> None:
@@ -197,6 +221,8 @@ class Model:
         _require(not job.complaints, "ChallengesOpen")
         job.stage = Stage.COMPLETED
         self.credits[job.buyer] += job.terms.price - job.payout
+        for seat in job.slashed:
+            self._forfeit(job, job.sites[seat])
 
     def expire(self, now: int, name: bytes) -> None:
         job = self._in(name, Stage.OPEN, Stage.FUNDED, Stage.ENROLLING, Stage.TRAINING)
@@ -236,6 +262,41 @@ class Model:
         _overdue(now, job.complaints[seat].deadline)
         del job.complaints[seat]
         self._reject(job, job.sites[seat])
+
+    # ------------------------------------------------------------ forfeiting and remembering
+
+    def slash(self, name: bytes, seat: int, different: bool, signed: bool) -> None:
+        """Two uploads of a seat for one round are shown: `different` ones or one twice, `signed` by it or not."""
+        job = self.jobs.get(name)
+        _require(job is not None and seat < len(job.sites), "SeatUnknown")
+        assert job is not None
+        _require(job.sites[seat] in job.stakes, "StakeGone")
+        _require(different, "BodiesEqual")
+        _require(signed, "SignatureInvalid")
+        job.caught[seat] = None
+        job.recorded.discard(seat)
+        self._forfeit(job, job.sites[seat])
+
+    def record(self, now: int, name: bytes, seat: int, proven: bool) -> None:
+        """`proven` says whether the proof is of the seat's own observation, as it was settled."""
+        job = self.jobs.get(name)
+        _require(job is not None and seat < len(job.sites), "SeatUnknown")
+        assert job is not None
+        _require(seat not in job.recorded, "AlreadyRecorded")
+        seen = FORFEITED
+        if seat not in job.caught:
+            _require(job.stage is Stage.COMPLETED, "WrongStage")
+            if seat not in job.slashed:
+                _require(proven, "ClaimUnknown")
+                seen = job.observations[seat]
+                _require(max(seen.good, seen.bad) <= FORFEITED.bad, "ObservationOutOfRange")
+        job.recorded.add(seat)
+        self.standing[job.sites[seat]] = after(self.standing[job.sites[seat]], seen, day_of(now))
+
+    def _forfeit(self, job: Job, site: str) -> None:
+        if site in job.stakes:
+            job.stakes.remove(site)
+            self.credits[NOBODY] += job.terms.stake
 
     # ------------------------------------------------------------ being paid
 

@@ -10,6 +10,7 @@ from caduceus.crypto import sign
 from caduceus.edges.gateway import suite
 from caduceus.edges.gateway.abi import Function
 from caduceus.kinds import Address, Digest, Role, Seat, Tokens
+from caduceus.market.slashing import Equivocation
 from suite_world import Party, Play, World, digest, key_of, leaf_data, refused
 
 EXECUTE = function("execute(address,bytes)")
@@ -91,6 +92,17 @@ def test_a_wallet_that_says_no_has_not_consented(world: World, stranger: Party) 
         settle(play, consent)
     world.treasury.invoke(made.wallet, DISOWN, False)
     settle(play, consent)
+
+
+def test_a_wallet_that_stands_by_two_uploads_has_not_equivocated_and_its_signers_key_has(world: World) -> None:
+    key = world.newcomer("a machine").signer
+    play = with_hospital(world, hospital(world, key.address))
+    bodies = (digest("body"), digest("another body"))
+    messages = [sign.digest(world.chain.domain, sign.Upload(play.id, 0, 1, body)) for body in bodies]
+    by_owner, by_key = (tuple(signer.sign(one) for one in messages) for signer in (owner_of(world), key))
+    with refused("SignatureInvalid", 1):
+        play.buyer.wallet.slash_equivocation(Equivocation(play.id, 0, 1, bodies, (by_owner[0], by_owner[1])))
+    play.buyer.wallet.slash_equivocation(Equivocation(play.id, 0, 1, bodies, (by_key[0], by_key[1])))
 
 
 def test_an_upload_vouched_for_by_a_wallet_is_no_evidence_because_wallets_change_their_minds(world: World) -> None:

@@ -31,6 +31,10 @@ def test_the_committed_figures_keep_the_promised_limits(gas: ModuleType) -> None
     assert table["Jobs.openAndFund"] <= 145_000
     assert table["Jobs.enrol, private"] <= table["Jobs.enrol, first, 4 sites"] + 35_000
     assert table["Jobs.releaseBudget, of forty sums"] <= 65_000
+    assert table["Jobs.slashEquivocation, 4 sites"] <= 75_000
+    assert table["Jobs.recordStanding, later, 4 sites"] <= 65_000
+    assert table["Jobs.enrol, vouched, 4 sites"] <= table["Jobs.enrol, later, 4 sites"] + 30_000
+    assert table["Jobs.settle, one seat slashed, 4 sites"] <= table["Jobs.settle, 4 sites"] + 30_000
 
 
 def test_the_figures_for_a_small_roster_are_the_committed_ones(gas: ModuleType) -> None:

@@ -20,15 +20,19 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from model import Job, Limited, Model, Refusal
+from model import NOBODY, Given, Job, Limited, Model, Refusal
 
 from caduceus.crypto import merkle, sign
 from caduceus.edges.gateway import Reverted, suite
 from caduceus.errors import Refused
-from caduceus.kinds import Seat, Stage, Tokens
+from caduceus.kinds import MICRO, JobId, Seat, Stage, Tokens
+from caduceus.market import ledger
 from caduceus.market.costs import Costs
 from caduceus.market.job import FINAL, Move, after
-from caduceus.market.ledger import JobTerms
+from caduceus.market.ledger import NO_ENTITY, JobTerms
+from caduceus.market.settlement import observation_leaf_data
+from caduceus.market.slashing import Equivocation
+from caduceus.market.standing import NOTHING, UNPROVEN, Observation, Showing, token_of
 from suite_world import Party, Play, World, call, digest, embedded_world, leaf_data
 
 SITES = ("site-0", "site-1", "site-2", "site-3")
@@ -52,6 +56,12 @@ UNSPENT = Costs(((0, 0), (1, 1)))
 BUDGET = (9, 7)
 """What each site's limited data set can bear: a job or two."""
 leaves = st.lists(st.sampled_from(LEAVES), min_size=4, max_size=4)
+slashes = st.sampled_from([(), (), (), (0,), (1,), (0, 2), (1, 2, 3), (1, 0)])
+showings = st.lists(
+    st.sampled_from([NOTHING, Observation(MICRO, 0), Observation(300_000, 700_000), Observation(MICRO + 1, 0)]),
+    min_size=4,
+    max_size=4,
+)
 
 
 @st.composite
@@ -106,9 +116,11 @@ class Machine(RuleBasedStateMachine):
             world.dataset(name)
         self.held = world.held()
         self.purses = {name: world.chain.balance(token, world.party(name).address) for name in PARTIES}
-        self.owed = {name: world.chain.credit(token, world.party(name).address) for name in PARTIES}
-        for name, amount in self.owed.items():
-            self.model.credits[name] = amount
+        self.addresses = {name: world.party(name).address for name in PARTIES} | {NOBODY: ledger.NOBODY}
+        for name, address in self.addresses.items():
+            self.model.credits[name] = world.chain.credit(token, address)
+        for name in SITES:
+            self.model.standing[name] = world.chain.standing(token_of(self.addresses[name]))
         self.base = self.held - self.model.held
         self.limited = {f"{name}'s limited": world.limited(name, *BUDGET) for name in SITES}
         self.model.limited = {f"{name}'s limited": Limited(name, BUDGET) for name in SITES}
@@ -335,25 +347,39 @@ class Machine(RuleBasedStateMachine):
         forged=st.sampled_from([False] * 4 + [True]),
         amounts=st.lists(st.sampled_from([0, 1, 2, 300]), min_size=4, max_size=4),
         payout=st.sampled_from([None, None, 0, 7, 1000, 1001]),
+        shown=showings,
+        slashed=slashes,
     )
     def settle(
-        self, number: int, right: bool, other: str, missing: int, forged: bool, amounts: list[int], payout: int | None
+        self,
+        number: int,
+        right: bool,
+        other: str,
+        missing: int,
+        forged: bool,
+        amounts: list[int],
+        payout: int | None,
+        shown: list[Observation],
+        slashed: tuple[int, ...],
     ) -> None:
         number = self.aim(number, Stage.TRAINING)
         who = self.right_or(number, "coordinator", right, other)
         name, job = self.name(number), self.job(number)
         sites = job.sites if job is not None else ["site-0"]
-        given = amounts[: len(sites)]
-        total = sum(given) if payout is None else payout
-        tree = merkle.Tree(
-            [
-                merkle.leaf(name + bytes(12) + self.party(site).address + amount.to_bytes(32))
-                for site, amount in zip(sites, given, strict=True)
-            ]
-        )
+        total = sum(amounts[: len(sites)]) if payout is None else payout
+        given = Given(amounts[: len(sites)], total, shown[: len(sites)], slashed)
+        claims = [
+            name + bytes(12) + self.party(site).address + amount.to_bytes(32)
+            for site, amount in zip(sites, given.amounts, strict=True)
+        ]
+        seen = [
+            observation_leaf_data(JobId(name), self.party(site).address, one)
+            for site, one in zip(sites, given.observations, strict=True)
+        ]
+        tree = merkle.Tree([merkle.leaf(data) for data in claims + seen])
         signers = [(seat, site) for seat, site in enumerate(sites) if seat >= missing]
         head = self.real[number].play.head() if number < len(self.real) else digest("head")
-        struct = sign.Settlement(name, head, tree.root, total)
+        struct = sign.Settlement(name, head, tree.root, total, slashed)
         message = sign.digest(self.world.chain.domain, struct)
         valid = [not (forged and position == 0) for position in range(len(signers))]
         signed = [
@@ -363,8 +389,8 @@ class Machine(RuleBasedStateMachine):
         done = self.act(
             Move.SETTLE,
             number,
-            lambda now: self.model.settle(now, who, name, given, total, valid),
-            lambda: self.party(who).wallet.settle(name, tree.root, Tokens(total), signed),
+            lambda now: self.model.settle(now, who, name, given, valid),
+            lambda: self.party(who).wallet.settle(name, tree.root, Tokens(total), signed, slashed),
         )
         if done:
             self.real[number].claims = tree
@@ -466,6 +492,44 @@ class Machine(RuleBasedStateMachine):
             lambda: wallet.uphold_omission(name, Seat(seat)),
         )
 
+    # ------------------------------------------------------------ forfeiting and remembering
+
+    @rule(number=jobs, who=parties, seat=seats, round_=rounds, different=rightly, signed=rightly)
+    def slash(self, number: int, who: str, seat: int, round_: int, different: bool, signed: bool) -> None:
+        """Somebody shows two uploads of a seat for one round, or what only looks like it."""
+        number = self.aim(number, Stage.TRAINING, Stage.SETTLING, Stage.COMPLETED)
+        job, name = self.job(number), self.name(number)
+        by = self.party(job.sites[seat] if signed and job is not None and seat < len(job.sites) else "buyer")
+        bodies = (digest("body", round_, seat), digest("another body" if different else "body", round_, seat))
+        domain = self.world.chain.domain
+        one, two = (by.signer.sign(sign.digest(domain, sign.Upload(JobId(name), round_, seat, one))) for one in bodies)
+        found = Equivocation(JobId(name), round_, seat, bodies, (one, two))
+        wallet = self.party(who).wallet
+        self.act(
+            None,
+            number,
+            lambda now: self.model.slash(name, seat, different, signed),
+            lambda: wallet.slash_equivocation(found),
+        )
+
+    @rule(number=jobs, who=parties, seat=seats, right=rightly)
+    def record(self, number: int, who: str, seat: int, right: bool) -> None:
+        """Somebody enters what a job showed of a site, or something else."""
+        number = self.aim(number, Stage.COMPLETED)
+        job, name = self.job(number), self.name(number)
+        known = right and job is not None and seat < len(job.observations)
+        shown = UNPROVEN
+        if known and job is not None:
+            index = len(job.sites) + seat
+            shown = Showing(job.observations[seat], index, self.real[number].claims.proof(index))
+        wallet = self.party(who).wallet
+        self.act(
+            None,
+            number,
+            lambda now: self.model.record(now, name, seat, known),
+            lambda: wallet.record_standing(JobId(name), Seat(seat), NO_ENTITY, shown),
+        )
+
     # ------------------------------------------------------------ being paid
 
     @rule(number=jobs, who=parties, seat=seats, right=rightly, reward=st.booleans())
@@ -555,7 +619,7 @@ class Machine(RuleBasedStateMachine):
             self.anchor(number, True, "buyer", 0, given, given, False)
         else:
             fits = [2, 1, 0, 2] if job.terms.price else [0, 0, 0, 0]
-            self.settle(number, True, "buyer", 0, False, fits, None)
+            self.settle(number, True, "buyer", 0, False, fits, None, [Observation(900_000, 100_000)] * 4, ())
 
     def wait_and_complete(self, number: int) -> None:
         self.world.pass_time(61)
@@ -570,9 +634,10 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def nobodys_money_differs(self) -> None:
         chain = self.world.chain
-        for name in PARTIES:
-            address = self.party(name).address
+        for name, address in self.addresses.items():
             assert chain.credit(self.token, address) == self.model.credits.get(name, 0)
+        for name in PARTIES:
+            address = self.addresses[name]
             assert chain.balance(self.token, address) == self.purses[name] + self.model.purses[name]
 
     @invariant()
@@ -585,11 +650,17 @@ class Machine(RuleBasedStateMachine):
             assert entry is not None
             assert (entry.stage, entry.sites, entry.rounds) == (job.stage, len(job.sites), len(job.rounds))
             assert (entry.deadline, entry.payout) == (job.deadline, job.payout)
+            assert [one.seat for one in self.world.chain.equivocations(real.play.id)] == list(job.caught)
             complaints = {one.seat: one.deadline for one in self.world.chain.omissions(real.play.id)}
             if job.stage is Stage.SETTLING:
                 assert complaints == {seat: one.deadline for seat, one in job.complaints.items()}
             if Stage.TRAINING <= job.stage <= Stage.REJECTED:
                 assert entry.head == real.play.head()
+
+    @invariant()
+    def nobodys_standing_differs(self) -> None:
+        for name in SITES:
+            assert self.world.chain.standing(token_of(self.addresses[name])) == self.model.standing[name]
 
     @invariant()
     def no_budget_is_overspent_or_differs(self) -> None:
@@ -643,6 +714,7 @@ class Machine(RuleBasedStateMachine):
             if seat in job.reserved:
                 self.release(number, site, seat, True, 0, True)
             assert seat not in job.reserved or job.stage is Stage.COMPLETED
+            self.record(number, "buyer", seat, True)
         self.claim(number, job.coordinator, 99, False, False)
 
 

@@ -35,13 +35,24 @@ def test_a_newcomer_registers_and_is_read_back(world: World, newcomer: Party) ->
     assert (member.roles, member.signer, member.agreement_key) == (Role.STEWARD | Role.ATTESTER, SIGNER, KEY)
 
 
+def test_a_member_may_aggregate_and_evaluate(world: World, newcomer: Party) -> None:
+    roles = Role.AGGREGATOR | Role.EVALUATOR
+    newcomer.wallet.register_member(roles, SIGNER, KEY, digest("profile"))
+    member = world.chain.member(newcomer.address)
+    assert member is not None
+    assert member.roles == roles
+    call(world, suite.MEMBERS["requireRole"], newcomer.address, int(Role.AGGREGATOR))
+    with refused("RoleMissing", newcomer.address, int(Role.ATTESTER)):
+        call(world, suite.MEMBERS["requireRole"], newcomer.address, int(Role.ATTESTER))
+
+
 def test_a_member_does_not_register_twice(newcomer: Party) -> None:
     newcomer.wallet.register_member(Role.BUYER, SIGNER, KEY, digest("profile"))
     with refused("AlreadyMember", newcomer.address):
         newcomer.wallet.register_member(Role.BUYER, SIGNER, KEY, digest("profile"))
 
 
-@pytest.mark.parametrize("roles", [0, 16, 255])
+@pytest.mark.parametrize("roles", [0, 64, 255])
 def test_roles_that_mean_nothing_are_refused(newcomer: Party, roles: int) -> None:
     with refused("RolesUnknown", roles):
         act(newcomer, "register", roles, SIGNER, KEY, digest("profile"))

@@ -35,7 +35,7 @@ def test_one_seat_does_not_count_twice(world: World) -> None:
     one, two = (signature for _, signature in signatures)
     for seats, given in (([0, 1, 1], [one, two, two]), ([1, 0, 1], [two, one, two])):
         with refused("SeatsUnordered"):
-            play.coordinator.do("settle", play.id, claims, 900, seats, given)
+            play.coordinator.do("settle", play.id, claims, 900, [], seats, given)
 
 
 def test_a_signature_by_anybody_else_does_not_count(world: World) -> None:
@@ -48,7 +48,7 @@ def test_a_signature_by_anybody_else_does_not_count(world: World) -> None:
     with refused("SeatUnknown", 3, 3):
         play.coordinator.wallet.settle(play.id, claims, Tokens(900), [*signatures[:2], (Seat(3), foreign)])
     with refused("SignaturesUnpaired", 3, 2):
-        play.coordinator.do("settle", play.id, claims, 900, [0, 1, 2], [s for _, s in signatures[:2]])
+        play.coordinator.do("settle", play.id, claims, 900, [], [0, 1, 2], [s for _, s in signatures[:2]])
 
 
 def test_a_signature_in_any_other_form_does_not_count(world: World) -> None:

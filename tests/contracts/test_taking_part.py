@@ -50,7 +50,8 @@ def test_sites_take_seats_in_order_with_a_stake_each(world: World) -> None:
     assert [one.signer for one in seats] == [play.site(seat).signer.address for seat in range(3)]
     assert [one.dataset for one in seats] == [world.dataset(f"site-{seat}") for seat in range(3)]
     assert seats[1].agreement_key == digest("agreement", "site-1")
-    kept = (f"0x{play.site(2).address.hex()}", f"0x{play.site(2).signer.address.hex()}", True, bytes(32))
+    keys = (f"0x{play.site(2).address.hex()}", f"0x{play.site(2).signer.address.hex()}")
+    kept = (*keys, True, False, False, False, bytes(32))
     assert call(world, suite.JOBS["seat"], play.id, 2) == (kept,)
 
 

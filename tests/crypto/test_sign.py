@@ -31,7 +31,13 @@ DOMAIN = domain_separator(31337, CONTRACT)
 TYPES = {
     "Upload": [("job", "bytes32"), ("round", "uint32"), ("seat", "uint32"), ("body", "bytes32")],
     "Receipt": [("job", "bytes32"), ("round", "uint32"), ("seat", "uint32"), ("leaf", "bytes32")],
-    "Settlement": [("job", "bytes32"), ("head", "bytes32"), ("claims", "bytes32"), ("payout", "uint256")],
+    "Settlement": [
+        ("job", "bytes32"),
+        ("head", "bytes32"),
+        ("claims", "bytes32"),
+        ("payout", "uint256"),
+        ("slashed", "uint256[]"),
+    ],
     "Statement": [("digest", "bytes32")],
 }
 word = st.binary(min_size=32, max_size=32)
@@ -39,7 +45,7 @@ small = st.integers(0, 2**32 - 1)
 structs = st.one_of(
     st.builds(Upload, word, small, small, word),
     st.builds(Receipt, word, small, small, word),
-    st.builds(Settlement, word, word, word, st.integers(0, 2**256 - 1)),
+    st.builds(Settlement, word, word, word, st.integers(0, 2**256 - 1), st.lists(small, max_size=5).map(tuple)),
     st.builds(Statement, word),
 )
 
@@ -56,7 +62,9 @@ def typed(struct, chain_id=31337, contract=CONTRACT):
             "verifyingContract": "0x" + contract.hex(),
         },
         message_types={name: [{"name": field, "type": kind} for field, kind in fields]},
-        message_data={field: getattr(struct, field) for field, _ in fields},
+        message_data={
+            field: list(value) if isinstance(value := getattr(struct, field), tuple) else value for field, _ in fields
+        },
     )
 
 

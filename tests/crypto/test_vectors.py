@@ -68,7 +68,13 @@ def test_a_bad_merkle_vector_proves_nothing(case):
 
 def struct_of(case):
     kind = getattr(sign, case["struct"])
-    return kind(*(value if isinstance(value, int) else bytes.fromhex(value) for value in case["values"]))
+    return kind(*map(word_of, case["values"]))
+
+
+def word_of(value):
+    if isinstance(value, list):
+        return tuple(value)
+    return bytes.fromhex(value) if isinstance(value, str) else value
 
 
 @pytest.mark.parametrize("case", cases("eip712"))

@@ -18,6 +18,7 @@ TERMS = Terms(
     buyers=(BUYER,),
     purposes=("research", "quality"),
     most_open=Visibility.SUM,
+    aggregators=None,
     min_other_sites=2,
     price_floor=100,
     budget_micro=2_000_000,
@@ -30,6 +31,7 @@ ASK = Ask(
     buyer=BUYER,
     purpose="quality",
     visibility=Visibility.SUM,
+    aggregators=(),
     columns=("age", "dead"),
     min_sites=3,
     max_sites=10,
@@ -85,8 +87,23 @@ def test_a_job_that_breaks_a_rule_is_refused_for_exactly_that(change: dict[str, 
 @pytest.mark.parametrize("asked", Visibility)
 def test_a_job_may_show_what_the_terms_allow_or_less(allowed: Visibility, asked: Visibility):
     said = reasons(terms(most_open=allowed), dataclasses.replace(ASK, visibility=asked))
-    order = [Visibility.OPEN, Visibility.COHORT, Visibility.SUM]
-    assert (said == "") == (order.index(asked) >= order.index(allowed))
+    # Sums over groups and inner products show different things: who allows the one does not allow the other.
+    shows = {
+        Visibility.OPEN: ["plain", "groups", "products", "sum"],
+        Visibility.COHORT: ["groups", "sum"],
+        Visibility.GRAM: ["products", "sum"],
+        Visibility.SUM: ["sum"],
+    }
+    assert (said == "") == (set(shows[asked]) <= set(shows[allowed]))
+
+
+def test_a_steward_says_who_may_hold_shares_of_updates():
+    three = tuple(Address(bytes([n]) * 20) for n in (7, 8, 9))
+    judged = dataclasses.replace(ASK, visibility=Visibility.GRAM, aggregators=three)
+    assert reasons(terms(most_open=Visibility.GRAM), judged) == ""
+    assert reasons(terms(most_open=Visibility.GRAM, aggregators=three), judged) == ""
+    missing = terms(most_open=Visibility.GRAM, aggregators=three[:2])
+    assert f"aggregator 0x{'09' * 20} is not among those admitted" in reasons(missing, judged)
 
 
 def test_terms_for_groups_count_the_other_sites_of_a_group():

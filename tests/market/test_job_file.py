@@ -269,3 +269,49 @@ def test_a_stranger_does_not_keep_the_accountant_busy_for_hours():
     event = Event("discrete-gaussian", 3.0, 0.5, 1)
     with pytest.raises(Refused, match="more than 16 events with sampling"):
         check_spending(Spending((Part((event,) * 17),)))
+
+
+JUDGED = (
+    FILE.replace('schema = "schema.toml"', 'schema = "schema.toml"\nvisibility = "gram"', 1)
+    .replace('kind = "logistic"\nrounds = 12', 'kind = "mlp"\nhidden = []\nrounds = 12')
+    .replace('method = "cross"\nrepeats = 2\nfolds = 5', 'method = "holdout"\nrepeats = 1\nfraction = 0.25')
+    + """
+[sites]
+min = 5
+[judging]
+[[judging.stratum]]
+name = "old"
+where = [{ column = "age", from = 80.0 }]
+"""
+)
+
+
+def test_a_job_may_have_its_updates_judged_and_says_whom_it_looks_at_apart():
+    spec = spec_of(JUDGED)
+    assert spec.visibility is Visibility.GRAM
+    assert work_of(spec).strata == ("everyone else", "old")
+    assert canon.unpack(JobSpec, canon.pack(spec)) == spec
+    assert sum(spec.judging.rules.budgets) == pytest.approx(1.0)
+    assert sum(spec.judging.rules.voices) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("find", "put", "complaint"),
+    [
+        ('visibility = "gram"', 'visibility = "sum"', r"judging: given with visibility"),
+        ("min = 5", "min = 3", r"sites\.min: at least 4"),
+        ('column = "age"', 'column = "edge"', r"edge"),
+        ("[judging]", "[privacy]\nepsilon = 1.0\n[judging]", r"'mlp' opens exact sums"),
+    ],
+)
+def test_a_judged_job_that_does_not_fit_together_is_refused(find, put, complaint):
+    assert find in JUDGED
+    with pytest.raises(Refused, match=complaint):
+        work_of(spec_of(JUDGED.replace(find, put, 1)))
+
+
+def test_rules_that_a_stranger_made_up_are_refused():
+    spec = spec_of(JUDGED)
+    nobody_is_paid = replace(spec.judging, rules=replace(spec.judging.rules, budgets=(0.0, 0.0)))
+    with pytest.raises(Refused, match="other than this version's"):
+        work_of(replace(spec, judging=nobody_is_paid))

@@ -12,7 +12,7 @@ from eth_abi.abi import encode
 from caduceus import canon
 from caduceus.contracts import load
 from caduceus.crypto import sign
-from caduceus.edges.gateway import Deployment, GatewayChain, Node, check, deploy
+from caduceus.edges.gateway import Account, Deployment, GatewayChain, Node, check, deploy
 from caduceus.edges.gateway import suite as named
 from caduceus.edges.gateway.abi import unhex
 from caduceus.errors import PeerFault, Refused, Unavailable
@@ -146,7 +146,7 @@ def test_a_node_of_another_chain_is_refused_with_both_numbers(world: World) -> N
         GatewayChain(world.node, altered(world.deployment, chain_id=1338))
 
 
-@pytest.mark.parametrize("name", ["members", "datasets", "jobs"])
+@pytest.mark.parametrize("name", ["members", "vouches", "datasets", "standing", "jobs"])
 def test_other_code_at_an_address_is_refused(world: World, name: str) -> None:
     for wrong in (world.deployment.token, Address(b"\x07" * 20)):
         with pytest.raises(Refused, match=f"0x{wrong.hex()} is not that of the contract {name.title()}"):
@@ -159,10 +159,16 @@ def test_the_right_code_with_wrong_links_is_refused(world: World) -> None:
         check(world.node, altered(world.deployment, members=other.members))
     with pytest.raises(Refused, match=r"Jobs.datasets is"):
         check(world.node, altered(world.deployment, datasets=other.datasets))
-    datasets = created(world, "Datasets", other.members, world.treasury.creates(1))
-    jobs = created(world, "Jobs", world.deployment.members, datasets)
+    with pytest.raises(Refused, match=r"Jobs.vouches is"):
+        check(world.node, altered(world.deployment, vouches=other.vouches))
+    with pytest.raises(Refused, match=r"Jobs.standing is"):
+        check(world.node, altered(world.deployment, standing=other.standing))
+    foretold = world.treasury.creates(2)
+    datasets = created(world, "Datasets", other.members, foretold)
+    standing = created(world, "Standing", foretold)
+    jobs = created(world, "Jobs", world.deployment.members, datasets, world.deployment.vouches, standing)
     with pytest.raises(Refused, match=r"Datasets.members is"):
-        check(world.node, altered(world.deployment, datasets=datasets, jobs=jobs))
+        check(world.node, altered(world.deployment, datasets=datasets, standing=standing, jobs=jobs))
 
 
 def test_data_sets_that_obey_another_spender_are_refused(world: World) -> None:
@@ -177,9 +183,16 @@ def test_data_sets_that_obey_another_spender_are_refused(world: World) -> None:
         check(Node(request), world.deployment)
 
 
-def test_jobs_are_not_deployed_to_data_sets_that_expect_another_contract(world: World) -> None:
-    with refused("SpenderDiffers", world.deployment.jobs):
-        created(world, "Jobs", world.deployment.members, world.deployment.datasets)
+def test_jobs_are_not_deployed_to_data_sets_or_standing_that_expect_another_contract(world: World) -> None:
+    at = world.deployment
+    with refused("SpenderDiffers", at.jobs):
+        created(world, "Jobs", at.members, at.datasets, at.vouches, at.standing)
+    datasets = created(world, "Datasets", at.members, world.treasury.creates(1))
+    # Asked before it is sent: run again afterwards, it would be created one address further and give another reason.
+    treasury = Account(world.node, sign.Signer(key_of("treasury")))
+    code = load("Jobs").bytecode + encode(["address"] * 4, [at.members, datasets, at.vouches, at.standing])
+    with refused("RecorderDiffers", at.jobs):
+        treasury.send(b"", code, "Jobs.constructor")
 
 
 def test_an_account_foretells_where_its_next_contracts_will_be(world: World) -> None:

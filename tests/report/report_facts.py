@@ -126,6 +126,7 @@ def job(sites: int = 4, rounds: int = 9) -> JobFacts:
         coefficients=tuple(Coefficient(f"feature {i}", (-1) ** i * (0.9 - 0.035 * i)) for i in range(25)),
         privacy=None,
         analysis=None,
+        judging=None,
         protection=("Nobody sees a single update.", "Counts on cards are public."),
         notes=("One machine played every site.",),
     )

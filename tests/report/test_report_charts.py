@@ -195,6 +195,7 @@ TOGETHER = (
     ("up", "down"),
     ("moments", "training", "evaluation", "bad"),
     ("federated", "up", "buyer", "moments", "ink"),
+    ("federated", "buyer", "moments", "bad", "fee", "ink"),
 )
 """Roles that one picture tells apart; distances are in CIE L*a*b*."""
 

@@ -9,6 +9,7 @@ import sys
 from xml.etree import ElementTree
 
 import pytest
+from judged_facts import judged_job, unjudged_job
 from noisy_facts import analysis_job, private_job, unanswered_job
 from report_facts import CHECKS, bare_job, empty_job, job, with_text
 
@@ -28,7 +29,10 @@ VARIETY = {
     "with noise": [private_job()],
     "answers": [analysis_job()],
     "no answers yet": [unanswered_job()],
-    "every kind": [job(), analysis_job(), private_job(49)],
+    "judged": [judged_job()],
+    "judged, 49 sites": [judged_job(49, 120)],
+    "nothing judged": [unjudged_job()],
+    "every kind": [job(), analysis_job(), private_job(49), judged_job()],
 }
 HOSTILE = (
     '<script>alert("x")</script>',
@@ -142,7 +146,11 @@ def test_the_policy_allows_only_the_style_and_script_in_the_file(told):
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
-@pytest.mark.parametrize("facts", [job(4), job(15), private_job(), analysis_job()], ids=["4", "15", "noise", "answers"])
+@pytest.mark.parametrize(
+    "facts",
+    [job(4), job(15), private_job(), analysis_job(), judged_job()],
+    ids=["4", "15", "noise", "answers", "judged"],
+)
 def test_hostile_text_in_every_field_changes_no_element_of_the_page(hostile, facts):
     marker = iter(range(10**6))
     names: dict[str, str] = {}

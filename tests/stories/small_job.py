@@ -105,6 +105,43 @@ column = "radius_mean"
 )
 """Two questions about the same data, in one noisy sum."""
 
+JUDGED = (
+    JOB[: JOB.index("[model]")].replace("[task]", 'visibility = "gram"\n\n[task]')
+    + """
+[model]
+kind = "mlp"
+hidden = []
+rounds = 4
+rate = 0.5
+clip = 2.0
+
+[judging]
+[[judging.stratum]]
+name = "coarse texture"
+where = [{ column = "texture_mean", from = 20.0 }]
+
+[evaluation]
+method = "holdout"
+repeats = 1
+fraction = 0.4
+
+"""
+    + JOB[JOB.index("[sites]") :].replace("min = 3\nmax = 4", "min = 5\nmax = 6")
+)
+"""A linear model of updates that three aggregators judge and nobody sees."""
+
+SIX = (*FOUR, "Fir", "Gorse")
+REGISTRY = "Hazel"
+"""Who judges the six by records of its own, and is no site."""
+
+SEEN = """
+purposes = ["research"]
+visibility = "gram"
+min_other_sites = 2
+exact_sums = true
+"""
+"""Terms that let inner products of updates be opened."""
+
 BUDGET = """
 purposes = ["research"]
 min_other_sites = 2
@@ -135,6 +172,8 @@ def write(
         part = [header, *rows[place * rows_each : (place + 1) * rows_each]]
         (folder / f"{name}.csv").write_text("\n".join(part) + "\n")
         federation += f'\n[[site]]\nname = "{name}"\nfile = "{name}.csv"\n'
+    if REGISTRY in sites and job == JUDGED:
+        federation = federation.replace("[federation]", f'[federation]\nevaluators = ["{REGISTRY}"]')
     (folder / "federation.toml").write_text(federation)
     (folder / "small.toml").write_text(job)
     for name in ("schema.toml", "terms.toml"):

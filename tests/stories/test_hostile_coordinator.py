@@ -11,11 +11,12 @@ from theatre import ROUND, Theatre, assert_everything_went_back, garbled_when, s
 
 from caduceus.agents import coordinator as coordinating
 from caduceus.agents import rounds as rounding
+from caduceus.agents.consent import receipts
+from caduceus.agents.conversation import Conversation
 from caduceus.agents.rounds import Past, Rounds
-from caduceus.agents.seat import receipts
 from caduceus.edges.gateway import GatewayWallet, Reverted
 from caduceus.errors import Refused
-from caduceus.kinds import Digest, Stage, Tokens
+from caduceus.kinds import Digest, Seat, Stage, Tokens
 from caduceus.learn.program import Program
 from caduceus.learn.state import State
 from caduceus.ports import Anchor
@@ -225,9 +226,9 @@ class Crash(BaseException): ...
 
 def _crash_when(theatre: Theatre, moment, *, after: bool) -> None:
     """End the process before or after the coordinator listens, as soon as `moment(server)` is true of what it runs."""
-    honest = Rounds._listen
+    honest = Conversation._listen
 
-    def listen(self: Rounds, server, *arguments):
+    def listen(self: Conversation, server, *arguments):
         is_due = moment(server)
         if not is_due or after:
             honest(self, server, *arguments)
@@ -235,7 +236,7 @@ def _crash_when(theatre: Theatre, moment, *, after: bool) -> None:
             raise Crash
 
     with theatre.patch.context() as patch:
-        patch.setattr(Rounds, "_listen", listen)
+        patch.setattr(Conversation, "_listen", listen)
         with pytest.raises(Crash):
             theatre.play()
     theatre.told.rounds.clear()
@@ -350,16 +351,21 @@ def test_no_site_signs_a_settlement_that_leaves_a_site_out(theatre):
 def test_the_contract_refuses_signatures_for_another_settlement(theatre):
     honest = GatewayWallet.settle
 
-    def settle(self, job, claims, payout, signatures):
+    def settle(self, job, claims, payout, signatures, slashed):
         refused = []
-        for other in ((Digest(bytes(32)), payout), (claims, Tokens(payout - 1))):
+        others = (
+            (Digest(bytes(32)), payout, slashed),
+            (claims, Tokens(payout - 1), slashed),
+            (claims, payout, (Seat(2),)),
+        )
+        for changed, paid, named in others:
             with pytest.raises(Reverted, match="SignatureInvalid"):
-                honest(self, job, *other, signatures)
-            refused.append(other)
+                honest(self, job, changed, paid, signatures, named)
+            refused.append(changed)
         with pytest.raises(Reverted, match="QuorumMissing"):
-            honest(self, job, claims, payout, signatures[:2])
-        assert len(refused) == 2
-        return honest(self, job, claims, payout, signatures)
+            honest(self, job, claims, payout, signatures[:2], slashed)
+        assert len(refused) == 3
+        return honest(self, job, claims, payout, signatures, slashed)
 
     theatre.patch.setattr(GatewayWallet, "settle", settle)
     assert theatre.play().stage is Stage.COMPLETED

@@ -269,7 +269,7 @@ def test_a_coordinator_that_asks_for_a_release_again_from_another_state_gets_not
             asked.append(other)
             call = Call(rounds._grounds.job, 2, rounds._standing.ready_id, canon.pack(other))
             for seat in range(4):
-                rounds._channel.send(rounds._sites[seat], rounds._say(call))
+                rounds._lines.send(seat, rounds._say(call))
         return result
 
     private.patch.setattr(Rounds, "run", twice)

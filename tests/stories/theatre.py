@@ -254,14 +254,14 @@ class Theatre:
         def twice(rounds: Rounds, past: Past, state: State) -> Any:
             result = honest(rounds, past, state)
             if past.number == 1:
-                kept = rounds._journal, rounds._store, rounds._channel, rounds._standing
+                kept = rounds._journal, rounds._store, rounds._lines._channel, rounds._standing
                 rounds._journal, rounds._store = Forgetful(), Attic()
-                rounds._channel = WithoutSite(rounds._channel, rounds._sites[without])
+                rounds._lines._channel = WithoutSite(rounds._lines._channel, rounds._sites[without])
                 if new_setup:
                     rounds._standing = None
                 old = replace(past, number=number, sums=past.sums + more_sums)
                 again.append(honest(rounds, old, state)[0])
-                rounds._journal, rounds._store, rounds._channel, rounds._standing = kept
+                rounds._journal, rounds._store, rounds._lines._channel, rounds._standing = kept
             return result
 
         self.patch.setattr(Rounds, "run", twice)

@@ -89,12 +89,20 @@ def merkle() -> dict[str, object]:
 TYPES = {
     "Upload": [("job", "bytes32"), ("round", "uint32"), ("seat", "uint32"), ("body", "bytes32")],
     "Receipt": [("job", "bytes32"), ("round", "uint32"), ("seat", "uint32"), ("leaf", "bytes32")],
-    "Settlement": [("job", "bytes32"), ("head", "bytes32"), ("claims", "bytes32"), ("payout", "uint256")],
+    "Settlement": [
+        ("job", "bytes32"),
+        ("head", "bytes32"),
+        ("claims", "bytes32"),
+        ("payout", "uint256"),
+        ("slashed", "uint256[]"),
+    ],
     "Statement": [("digest", "bytes32")],
 }
 
 
-def eip712_case(name: str, values: list[bytes | int], chain_id: int, contract: bytes, key: bytes) -> dict[str, object]:
+def eip712_case(
+    name: str, values: list[bytes | int | list[int]], chain_id: int, contract: bytes, key: bytes
+) -> dict[str, object]:
     message = encode_typed_data(
         domain_data={
             "name": "Caduceus",
@@ -107,7 +115,7 @@ def eip712_case(name: str, values: list[bytes | int], chain_id: int, contract: b
     )
     return {
         "struct": name,
-        "values": [value if isinstance(value, int) else value.hex() for value in values],
+        "values": [value.hex() if isinstance(value, bytes) else value for value in values],
         "chain_id": chain_id,
         "contract": contract.hex(),
         "domain": bytes(message.header).hex(),
@@ -125,7 +133,8 @@ def eip712() -> dict[str, object]:
         eip712_case("Upload", [job, 7, 3, body], 31337, contract, key),
         eip712_case("Upload", [job, 2**32 - 1, 0, bytes(32)], 1, contract, key),
         eip712_case("Receipt", [job, 7, 3, body], 31337, contract, key),
-        eip712_case("Settlement", [job, seeded("head", 32), body, 2**256 - 1], 31337, contract, key),
+        eip712_case("Settlement", [job, seeded("head", 32), body, 2**256 - 1, []], 31337, contract, key),
+        eip712_case("Settlement", [job, seeded("head", 32), body, 900, [0, 3, 465]], 31337, contract, key),
         eip712_case("Statement", [body], 31337, bytes(20), seeded("other key", 32)),
     ]
     order = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
@@ -143,7 +152,7 @@ def eip712() -> dict[str, object]:
         broken("a byte too long", signature=whole.hex() + "00"),
         broken("all zero", signature="00" * 64 + "1b"),
         broken("over another digest", digest=good[1]["digest"]),
-        broken("by another key", address=good[4]["address"]),
+        broken("by another key", address=good[-1]["address"]),
     ]
     return {"about": "typed digests and signatures, from eth_account", "good": good, "bad": bad}
 

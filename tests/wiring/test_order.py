@@ -16,22 +16,22 @@ OPEN_TERMS = TermsFile(exact_sums=True).terms()
 
 
 def test_the_example_that_comes_with_the_package_fits_together():
-    federation, spec, task, sites, _terms = read_order(BREAST)
-    assert len(sites) == 5
-    assert spec.schema == federation.public_schema
-    assert task.max_rounds > 2
+    brief = read_order(BREAST)
+    assert len(brief.sites) == 5
+    assert brief.spec.schema == brief.federation.public_schema
+    assert brief.task.max_rounds > 2
 
 
 @pytest.mark.parametrize(("sites", "complaint"), [(2, r"sites\.min is 3"), (70, r"sites\.max is 64")])
 def test_a_federation_of_the_wrong_size_is_refused(sites, complaint):
-    spec = read_order(BREAST)[1]
+    spec = read_order(BREAST).spec
     check_fits("job.toml", spec, 5, OPEN_TERMS)
     with pytest.raises(Refused, match=complaint):
         check_fits("job.toml", spec, sites, OPEN_TERMS)
 
 
 def test_terms_that_forbid_the_job_are_found_before_anything_is_posted():
-    spec = read_order(BREAST)[1]
+    spec = read_order(BREAST).spec
     with pytest.raises(Refused, match="exact sums"):
         check_fits("job.toml", spec, 5, TermsFile().terms())
     with pytest.raises(Refused, match="purpose"):

@@ -9,36 +9,38 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from caduceus import canon
 from caduceus.agents.anchoring import Anchoring, OnSent
 from caduceus.agents.buyer import join
+from caduceus.agents.conversation import Conversation
+from caduceus.agents.gram_rounds import GramRounds
 from caduceus.agents.payment import collect, settlement_of
 from caduceus.agents.rounds import Past, Rounds
 from caduceus.crypto import sign
 from caduceus.crypto.sign import Signer
 from caduceus.errors import PeerFault, Refused
 from caduceus.kinds import Digest, JobId, Role, Seat, Stage, Tokens
+from caduceus.learn.judged.program import JudgedProgram
 from caduceus.learn.state import State
-from caduceus.learn.task import Task
 from caduceus.market.job import FINAL
 from caduceus.market.settlement import Settlement
 from caduceus.market.specification import JobSpec
+from caduceus.market.standing import UNPROVEN
+from caduceus.market.work import Work
 from caduceus.ports import Anchor, Chain, Channel, Clock, Enrolment, JobEntry, Journal, Store, Wallet
 from caduceus.protocol.envelope import read_signed, sign_record
+from caduceus.protocol.gram_for import AnySession, accounts_of, ground_of
 from caduceus.protocol.job_messages import Accord, Offer
 from caduceus.protocol.round import Done
 from caduceus.protocol.round_record import RoundRecord
-from caduceus.protocol.secagg_exchange import Exchange
 from caduceus.protocol.secagg_plan import threshold_for
-from caduceus.protocol.secagg_session import Session
-from caduceus.protocol.secagg_setup import Layout
-from caduceus.protocol.secagg_setup_record import SetupRecord
 from caduceus.protocol.secagg_unmask import Device
 from caduceus.protocol.session_for import Grounds
 
-OnRound = Callable[[RoundRecord, State, Session], None]
+AnyRounds = Rounds | GramRounds
+
+OnRound = Callable[[RoundRecord, State, AnySession], None]
 """Told of every round that is done, also of those that an earlier process did."""
 
 OnVain = Callable[[Refused], None]
@@ -90,7 +92,7 @@ class Coordinator:
         self,
         job: JobId,
         spec: JobSpec,
-        task: Task[Any],
+        task: Work,
         channel: Channel,
         *,
         on_round: OnRound,
@@ -105,23 +107,11 @@ class Coordinator:
                  cannot be settled, and everybody gets their money back once its time has run out
         """
         entry = self._entry(job)
-        resumed = self._resume(entry, spec, task, on_round)
+        rounds = self._rounds(entry, spec, task, channel)
+        resumed = self._resume(entry, task, rounds, on_round)
         state, past, anchors = resumed.state, resumed.past, resumed.anchors
         if entry.stage is not Stage.TRAINING:
             return state
-        rounds = Rounds(
-            self._grounds(entry, spec),
-            task,
-            channel,
-            signer=self.signer,
-            store=self.store,
-            journal=self.journal,
-            clock=self.clock,
-            patience=spec.deadlines.exchange,
-            most_rounds=task.max_rounds + spec.spare_rounds,
-            threads=self.threads,
-            device=self.device,
-        )
         vain = 0
         with Anchoring(self.chain, self.wallet, job, anchors, on_sent=on_sent) as anchoring:
             while not task.finished(state) and past.number - past.sums + vain <= spec.spare_rounds:
@@ -138,7 +128,7 @@ class Coordinator:
                 state = done.state
         return state
 
-    def last_state(self, job: JobId, task: Task[Any]) -> State:
+    def last_state(self, job: JobId, task: Work) -> State:
         """The public state that the anchored rounds of a job led to."""
         anchors = self.chain.anchors(job)
         return canon.unpack(State, self.store.get(anchors[-1].model)) if anchors else task.opening()
@@ -152,24 +142,42 @@ class Coordinator:
         self.journal.put_once(_key(done.record.job, done.record.round), canon.pack(_Kept(done.root, record)))
         return anchor
 
-    def _resume(self, entry: JobEntry, spec: JobSpec, task: Task[Any], on_round: OnRound) -> _Resumed:
+    def _resume(self, entry: JobEntry, task: Work, rounds: AnyRounds, on_round: OnRound) -> _Resumed:
         """What an earlier process did: the state that it reached, and what has become of its rounds."""
         state, anchors, past = task.opening(), [], Past(0, 0, False, ())
         for number in range(len(self.journal.keys(_prefix(entry.id)))):
             kept = canon.unpack(_Kept, self.journal.get(_key(entry.id, number)) or b"")
             record = canon.unpack(RoundRecord, self.store.get(kept.record))
-            exchange = canon.unpack(Exchange, self.store.get(record.exchange))
-            groups = self._groups(record) if spec.cohort else ()
-            past = past.after(exchange, groups, failed=bool(record.failure), cohort=spec.cohort)
+            session, past = rounds.recall(past, record)
             state = canon.unpack(State, self.store.get(record.after))
             anchors.append(Anchor(number, kept.root, record.after, kept.record))
-            on_round(record, state, exchange.session)
+            on_round(record, state, session)
         return _Resumed(state, past, anchors)
 
-    def _groups(self, record: RoundRecord) -> tuple[tuple[int, ...], ...]:
-        """The sites of a round by group."""
-        setup = canon.unpack(SetupRecord, self.store.get(record.setup))
-        return Layout(setup.setup).groups_in(record.round)
+    def _rounds(self, entry: JobEntry, spec: JobSpec, task: Work, channel: Channel) -> AnyRounds:
+        if isinstance(task, JudgedProgram):
+            enrolments = tuple(self.chain.enrolments(entry.id))
+            return GramRounds(
+                ground_of(entry.id, self.chain.domain, entry.coordinator_signer, enrolments, spec),
+                task,
+                Conversation(channel, self.clock, accounts_of(spec, enrolments), spec.deadlines.exchange),
+                signer=self.signer,
+                store=self.store,
+                journal=self.journal,
+            )
+        return Rounds(
+            self._grounds(entry, spec),
+            task,
+            channel,
+            signer=self.signer,
+            store=self.store,
+            journal=self.journal,
+            clock=self.clock,
+            patience=spec.deadlines.exchange,
+            most_rounds=task.max_rounds + spec.spare_rounds,
+            threads=self.threads,
+            device=self.device,
+        )
 
     def _grounds(self, entry: JobEntry, spec: JobSpec) -> Grounds:
         return Grounds(
@@ -199,7 +207,7 @@ class Coordinator:
             raise Refused(
                 f"only {len(signatures)} of {len(enrolments)} sites signed the settlement, {quorum} are needed"
             )
-        self.wallet.settle(job, settled.root, settled.payout, signatures)
+        self.wallet.settle(job, settled.root, settled.payout, signatures, settled.slashed)
 
     def _gather(
         self,
@@ -213,7 +221,7 @@ class Coordinator:
         waiting = {enrolment.site: enrolment for enrolment in enrolments}
         for site in waiting:
             channel.send(site, offer)
-        struct = sign.Settlement(entry.id, entry.head, settled.root, settled.payout)
+        struct = sign.Settlement(entry.id, entry.head, settled.root, settled.payout, settled.slashed)
         digest = sign.digest(self.chain.domain, struct)
         signatures: dict[Seat, bytes] = {}
         deadline = self.clock.monotonic() + patience
@@ -250,6 +258,22 @@ class Coordinator:
         if entry.stage in FINAL:
             bonded = entry.stage is not Stage.REJECTED and any(entry.coordinator_signer)
             collect(self.chain, self.wallet, entry, settlement, entry.bond if bonded else Tokens(0))
+
+    def record_standing(self, job: JobId, settlement: Settlement) -> None:
+        """Enter in every site's standing what a completed job showed of it; anyone may, once a seat.
+
+        settlement  the one that was settled; nothing is entered if it shows nothing of anybody
+        """
+        entry = self._entry(job)
+        if entry.stage is not Stage.COMPLETED:
+            return
+        done = set(self.chain.recorded(job))
+        for enrolment in self.chain.enrolments(job):
+            seat = enrolment.seat
+            if seat in done or not (settlement.observations or seat in settlement.slashed):
+                continue
+            shown = UNPROVEN if seat in settlement.slashed else settlement.showing(seat)
+            self.wallet.record_standing(job, seat, enrolment.entity, shown)
 
     def _entry(self, job: JobId) -> JobEntry:
         entry = self.chain.job(job)

@@ -7,7 +7,7 @@ the buyer has the price back, the sites their stakes, and the complaining site t
 
 from __future__ import annotations
 
-from caduceus.agents.seat import receipts
+from caduceus.agents.consent import receipts
 from caduceus.crypto.merkle import Tree
 from caduceus.kinds import JobId, Stage
 from caduceus.ports import Chain, Journal, Wallet

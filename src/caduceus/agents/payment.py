@@ -8,11 +8,12 @@ from functools import lru_cache
 from caduceus import canon
 from caduceus.data.card import Card
 from caduceus.errors import Refused
-from caduceus.kinds import Digest, Stage, Tokens
-from caduceus.market.settlement import Settlement, settle
+from caduceus.kinds import Address, Digest, Stage, Tokens
+from caduceus.learn.state import OPENING, State
+from caduceus.market.settlement import Settlement
 from caduceus.market.specification import JobSpec
 from caduceus.ports import Chain, Enrolment, JobEntry, Store, Wallet
-from caduceus.protocol.round_record import RoundRecord, participation, read_record
+from caduceus.protocol.round_record import RoundRecord, participation, read_record, settled_by
 
 _CARDS_REMEMBERED = 1024
 
@@ -24,15 +25,11 @@ def settlement_of(
 
     Raises Refused if a record or a card is missing or is not what the chain says.
     """
-    records = tuple(read_record(anchor, entry.id, store.get) for anchor in chain.anchors(entry.id))
+    anchors = chain.anchors(entry.id)
+    records = tuple(read_record(anchor, entry.id, store.get) for anchor in anchors)
     cards = tuple(card_of(enrolment.dataset, chain, store) for enrolment in enrolments)
-    settled = settle(
-        entry.id,
-        participation(enrolments, records, cards),
-        price=entry.price,
-        fee=spec.money.fee,
-        coordinator=entry.coordinator,
-    )
+    state = canon.unpack(State, store.get(anchors[-1].model)) if anchors else OPENING
+    settled = settled_by(entry, spec, participation(enrolments, records, cards, state), records)
     return settled, records
 
 
@@ -61,6 +58,15 @@ def collect(chain: Chain, wallet: Wallet, entry: JobEntry, settlement: Settlemen
     if not any(claim.account == wallet.account for claim in chain.claims(entry.id)):
         _claim(wallet, settlement if entry.stage is Stage.COMPLETED else None, entry, deposit)
     withdraw_credit(chain, wallet, entry)
+
+
+def stake_left(chain: Chain, entry: JobEntry, site: Address) -> Tokens:
+    """What a job that has ended still owes a site of its stake, if the site never pulled it."""
+    lost = {one.seat for one in chain.equivocations(entry.id)}
+    if entry.stage is Stage.COMPLETED:
+        lost |= set(chain.slashed(entry.id))
+    seated = any(one.site == site and one.seat not in lost for one in chain.enrolments(entry.id))
+    return entry.stake if seated else Tokens(0)
 
 
 def withdraw_credit(chain: Chain, wallet: Wallet, entry: JobEntry) -> None:

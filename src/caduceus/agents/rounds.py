@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, final
+from typing import Any, final
 
 import numpy as np
 
 from caduceus import canon
+from caduceus.agents.conversation import Conversation
 from caduceus.agents.taken_in import TakenIn
 from caduceus.crypto.sign import Signer
 from caduceus.errors import Refused
-from caduceus.kinds import Address, JobId, Seat
+from caduceus.kinds import Address, JobId
 from caduceus.learn.state import State
 from caduceus.learn.task import Task
 from caduceus.ports import Channel, Clock, Journal, Store
 from caduceus.protocol.envelope import Signed, sign_record
 from caduceus.protocol.job_messages import Call, Prepare
 from caduceus.protocol.round import Done, finish
+from caduceus.protocol.round_record import RoundRecord
 from caduceus.protocol.secagg_exchange import Exchange
 from caduceus.protocol.secagg_messages import Endorse, Endorsed
 from caduceus.protocol.secagg_server import Phase, Server
@@ -31,20 +33,6 @@ from caduceus.protocol.session_for import Grounds, rounds_at_once, session_for
 
 _INCOMPLETE = 4
 """Rounds on a set-up that some enrolled sites missed, before they are asked again."""
-
-
-class Half(Protocol):
-    """The coordinator's half of a set-up or a round."""
-
-    @property
-    def ready(self) -> bool: ...
-
-    @property
-    def is_over(self) -> bool: ...
-
-    def receive(self, seat: int, data: bytes) -> list[bytes]: ...
-
-    def advance(self) -> Mapping[int, bytes]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +86,22 @@ class Rounds:
         threads: int = 1,
         device: Device | None = None,
     ) -> None:
-        self._grounds, self._task, self._channel = grounds, task, channel
-        self._signer, self._store, self._journal, self._clock = signer, store, journal, clock
-        self._patience, self._most, self._threads = patience, most_rounds, threads
+        self._grounds, self._task = grounds, task
+        self._signer, self._store, self._journal = signer, store, journal
+        self._most, self._threads = most_rounds, threads
         self._device = device
         self._sites: Mapping[int, Address] = {one.seat: one.site for one in grounds.enrolments}
-        self._seats = {site: seat for seat, site in self._sites.items()}
+        self._lines = Conversation(channel, clock, self._sites, patience)
         self._standing: Foundation | None = None
+
+    def recall(self, past: Past, record: RoundRecord) -> tuple[Session, Past]:
+        """A round that an earlier process did: its session, and what has become of the rounds with it."""
+        exchange, cohort = canon.unpack(Exchange, self._store.get(record.exchange)), self._grounds.spec.cohort
+        groups: tuple[tuple[int, ...], ...] = ()
+        if cohort:
+            setup = canon.unpack(SetupRecord, self._store.get(record.setup))
+            groups = Layout(setup.setup).groups_in(record.round)
+        return exchange.session, past.after(exchange, groups, failed=bool(record.failure), cohort=cohort)
 
     def run(self, past: Past, state: State) -> tuple[Done, Session, Past]:
         """One round, with a set-up before it where one is due.
@@ -131,7 +128,7 @@ class Rounds:
         call = Call(self._grounds.job, past.number, foundation.ready_id, canon.pack(state))
         failure = ""
         try:
-            self._converse(server, dict.fromkeys(seats, self._say(call)), known, lambda: self._write_down(server))
+            self._lines.hold(server, dict.fromkeys(seats, self._say(call)), known, lambda: self._write_down(server))
         except Refused as problem:
             failure = str(problem)
         done = finish(server, self._task, state, failure, uploads.digests)
@@ -165,7 +162,7 @@ class Rounds:
         members = tuple(one.seat for one in said)
         for at, seat in enumerate(foundation.ready.seats):
             endorsed = Endorsed(ready, members, np.stack([one.tags[at] for one in said]))
-            self._channel.send(self._sites[seat], canon.pack(endorsed))
+            self._lines.send(seat, canon.pack(endorsed))
 
     def _will_do(self, foundation: Foundation, past: Past) -> bool:
         setup = foundation.layout.setup
@@ -178,7 +175,7 @@ class Rounds:
         rounds = rounds_at_once(len(self._sites), max(1, self._most - first))
         server = SetupServer(Layout(self._grounds.setup(first=first, rounds=rounds, draw=draw)), self._signer)
         prepare = self._say(Prepare(self._grounds.job, first, rounds, draw))
-        self._converse(server, dict.fromkeys(self._sites, prepare))
+        self._lines.hold(server, dict.fromkeys(self._sites, prepare))
         foundation = server.foundation()
         self._journal.put_once(_key(self._grounds.job, first), foundation.blob)
         return foundation
@@ -191,42 +188,6 @@ class Rounds:
     def _read(self, kept: bytes) -> Foundation:
         record = canon.unpack(SetupRecord, kept)
         return Foundation(Layout(record.setup), record)
-
-    def _converse(
-        self,
-        server: Half,
-        outgoing: Mapping[int, bytes],
-        known: Iterable[int] = (),
-        on_advance: Callable[[], None] = lambda: None,
-    ) -> None:
-        """Send, listen, advance, until the server is done; raises Refused if too few sites are left.
-
-        known       whose first answer the server has already: it comes again all the same, and is waited for, so that
-                    it does not disturb what follows
-        on_advance  called when a phase has closed, before anybody hears of it
-        """
-        waiting = set(known)
-        while not server.is_over:
-            for seat, body in outgoing.items():
-                self._channel.send(self._sites[Seat(seat)], body)
-            self._listen(server, waiting)
-            outgoing, waiting = server.advance(), set()
-            on_advance()
-        for seat, body in outgoing.items():
-            self._channel.send(self._sites[Seat(seat)], body)
-
-    def _listen(self, server: Half, waiting: set[int]) -> None:
-        """Take in answers until everyone has answered or the deadline of this exchange has passed."""
-        deadline = self._clock.monotonic() + self._patience
-        while (waiting or not server.ready) and (left := deadline - self._clock.monotonic()) > 0:
-            envelope = self._channel.receive(timeout=left)
-            if envelope is None:
-                return
-            seat = self._seats.get(envelope.sender)
-            if seat is not None:
-                waiting.discard(seat)
-                for reply in server.receive(seat, envelope.body):
-                    self._channel.send(envelope.sender, reply)
 
     def _say(self, record: object) -> bytes:
         return sign_record(self._signer, self._grounds.domain, record)

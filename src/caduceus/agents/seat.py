@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from typing import Any, TypeVar, final
 
 from caduceus import canon
-from caduceus.agents.payment import card_of, settlement_of
+from caduceus.agents.consent import Consent, receipt_key
+from caduceus.agents.payment import card_of
 from caduceus.agents.standing import SETUP_KINDS, Secrets, Standing
-from caduceus.crypto import sign
 from caduceus.data.card import ROWS_STEP
 from caduceus.errors import PeerFault, Refused
 from caduceus.kinds import Digest, JobId, Residues, Seat, Stage
@@ -27,30 +27,19 @@ from caduceus.market.specification import JobSpec
 from caduceus.ports import Chain, Journal, Store
 from caduceus.privacy.mechanisms import blur
 from caduceus.protocol.encoding import encode_into
-from caduceus.protocol.envelope import kind_of, read_signed, sign_record
-from caduceus.protocol.job_messages import Accord, Call, Offer, Prepare
-from caduceus.protocol.round_record import RoundRecord
+from caduceus.protocol.envelope import kind_of, read_signed
+from caduceus.protocol.job_messages import Call, Offer, Prepare
 from caduceus.protocol.secagg_client import Client, Revealed
 from caduceus.protocol.secagg_ground import Ground
-from caduceus.protocol.secagg_messages import Receipt
 from caduceus.protocol.secagg_session import Session
 from caduceus.protocol.session_for import Grounds, session_for
 
 M = TypeVar("M", Prepare, Call, Offer)
 
 COORDINATOR = "the coordinator"
-_DIGEST_BYTES = 32
 _RELEASES = "release/"
 _CLOSED = "closed"
 _PREPARE, _CALL, _OFFER = canon.tag_of(Prepare), canon.tag_of(Call), canon.tag_of(Offer)
-
-
-def receipts(journal: Journal, job: JobId) -> tuple[tuple[int, Receipt], ...]:
-    """The receipts for uploads that a site holds, by round."""
-    prefix = f"{job.hex()}/receipt/"
-    return tuple(
-        (int(key.removeprefix(prefix)), canon.unpack(Receipt, journal.get(key) or b"")) for key in journal.keys(prefix)
-    )
 
 
 def releases(journal: Journal, job: JobId) -> int:
@@ -66,15 +55,6 @@ def close(journal: Journal, job: JobId) -> int:
     """End a site's releases for a job, for ever, and say what `releases` says: now it cannot change any more."""
     journal.put_all({f"{job.hex()}/{_CLOSED}": b""}, at_once=True)
     return releases(journal, job)
-
-
-def _summed(agreed: bytes) -> tuple[int, ...]:
-    """The sites in the sums that a site agreed to open."""
-    return tuple(sorted(seat for group in canon.unpack(Revealed, agreed).groups for seat in group))
-
-
-def _receipt(job: JobId, round: int) -> str:
-    return f"{job.hex()}/receipt/{round:05}"
 
 
 @final
@@ -121,6 +101,7 @@ class SeatedSite:
             spec=spec,
         )
         self._standing = Standing(grounds, seat, journal=journal, secrets=secrets)
+        self._consent = Consent(entry, seat, chain, store, journal, secrets.signer, spec, self._enrolments)
         self._noisy = grounds.noisy
         self._threads = threads
         self._client: Client | None = None
@@ -138,7 +119,7 @@ class SeatedSite:
             return [self._answer_call(self._read(Call, body))]
         if kind == _OFFER:
             self._read(Offer, body)
-            return [self._sign_settlement()]
+            return [self._consent.sign()]
         if kind in SETUP_KINDS:
             return self._standing.react(kind, body)
         if self._client is None:
@@ -258,49 +239,10 @@ class SeatedSite:
     def _keep_receipt(self, client: Client) -> None:
         """The receipt proves on the chain that an upload was taken, should the round leave it out."""
         if client.receipt is not None:
-            self._journal.put_all({_receipt(self._job, client.round): canon.pack(client.receipt)}, at_once=False)
+            self._journal.put_all({receipt_key(self._job, client.round): canon.pack(client.receipt)}, at_once=False)
 
     def _key(self, what: str) -> str:
         return f"{self._job.hex()}/{what}"
-
-    # ------------------------------------------------------------ settlement
-
-    def _sign_settlement(self) -> bytes:
-        """Compute the settlement from public facts, check this site's own part in it, and sign it."""
-        entry = self._chain.job(self._job)
-        if entry is None or entry.stage is not Stage.TRAINING:
-            raise Refused("the job is not in training any more; its settlement is not signed again")
-        settled, records = settlement_of(entry, self._spec, self._enrolments, self._chain, self._store)
-        for record in records:
-            self._check_own_part(record)
-        struct = sign.Settlement(self._job, entry.head, settled.root, settled.payout)
-        signature = self._secrets.signer.sign(sign.digest(self._chain.domain, struct))
-        accord = Accord(self._job, entry.head, settled.root, settled.payout, signature)
-        return sign_record(self._secrets.signer, self._chain.domain, accord)
-
-    def _check_own_part(self, record: RoundRecord) -> None:
-        """Compare a round as it was anchored with what this site remembers of it.
-
-        A site that fell silent on the way is still in the sum if its upload was, and out of it if not: both are
-        fine. What it trained from, what it agreed to and what it has a receipt for must be as anchored.
-
-        Raises PeerFault if the round is not the one that this site took part in.
-        """
-        took, agreed = self._recall(record.round, "session"), self._recall(record.round, "survivors")
-        if took is not None and took[_DIGEST_BYTES:] != record.before:
-            raise PeerFault(COORDINATOR, f"called to round {record.round} with another state than it anchored")
-        if record.failure:
-            return
-        is_in = self._seat in record.survivors
-        if is_in and self._recall(record.round, "upload") is None:
-            raise PeerFault(COORDINATOR, f"counts this site in round {record.round}, to which it sent nothing")
-        if agreed is not None and _summed(agreed) != record.survivors:
-            raise PeerFault(COORDINATOR, f"anchored round {record.round} with other survivors than it showed")
-        if not is_in and self._journal.get(_receipt(self._job, record.round)) is not None:
-            raise PeerFault(COORDINATOR, f"left out of round {record.round} an upload that it gave a receipt for")
-
-    def _recall(self, round: int, what: str) -> bytes | None:
-        return self._journal.get(f"{self._job.hex()}/round/{round:05}/{what}")
 
     def _read(self, kind: type[M], body: bytes) -> M:
         signer = self._entry.coordinator_signer

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from caduceus import canon
 from caduceus.agents.buyer import join
-from caduceus.agents.payment import collect
+from caduceus.agents.payment import collect, stake_left
 from caduceus.data.card import Card, matches
 from caduceus.data.policy import Terms, Verdict, judge
 from caduceus.data.schema import Schema
@@ -22,6 +22,7 @@ from caduceus.market.specification import JobSpec
 from caduceus.market.terms import ask_of, difference, terms_of
 from caduceus.market.work import work_of
 from caduceus.ports import Chain, JobEntry, JobTerms, Store, Wallet
+from caduceus.protocol.gram_for import check_judges
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,10 @@ class Steward:
         found = difference(terms_of(spec, task_rounds, token=entry.token, coordinator=entry.coordinator), entry)
         if found is not None:
             return Verdict((f"the specification and the chain name different values of {found}",))
+        try:
+            check_judges(spec)
+        except Refused as problem:
+            return Verdict((str(problem),))
         own = self.chain.dataset(self.dataset)
         if own is not None and not own.active:
             return Verdict(("the data set was withdrawn",))
@@ -138,11 +143,11 @@ class Steward:
         return any(move.job == job and move.released for move in self.chain.budget_moves(dataset))
 
     def collect(self, job: JobId, settlement: Settlement | None) -> None:
-        """Pull the reward and the stake of a job that has ended, and any credit.
+        """Pull the reward and, unless it is forfeited, the stake of a job that has ended, and any credit.
 
         settlement  the amounts that were settled; None if the job ended without a settlement
         """
         entry = self.chain.job(job)
         if entry is None or entry.stage not in FINAL or not self.is_seated(job):
             return
-        collect(self.chain, self.wallet, entry, settlement, entry.stake)
+        collect(self.chain, self.wallet, entry, settlement, stake_left(self.chain, entry, self.wallet.account))

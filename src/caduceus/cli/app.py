@@ -94,6 +94,14 @@ def run(
     data: Data = None,
     node: Node = None,
     report: Annotated[bool, typer.Option(help="Audit afterwards and write report.html.")] = True,
+    dishonest: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SITE=DEED",
+            help="For trying out, where updates are judged: a site that does harm. Deeds: flips-labels, turns-back, "
+            "replays. May be given more than once.",
+        ),
+    ] = None,
 ) -> None:
     """Play a whole job: post, enrol, train under secure aggregation, settle, pay.
 
@@ -105,13 +113,14 @@ def run(
     caduceus run heart heart --data ~/data --out runs/heart
     caduceus run my/job.toml my/federation.toml --out runs/mine
     caduceus run heart heart --data ~/data --out runs/anvil --node http://127.0.0.1:8545
+    caduceus run breast/job-judged.toml breast/federation-judged.toml --dishonest Beech=flips-labels --out runs/judged
 
     Several jobs may share one DIR: they then use the same chain, sites and
     keys.
     """
     from caduceus.cli import running
 
-    running.run(job, federation, out, data, node, report)
+    running.run(job, federation, out, data, running.Way(node, report, tuple(dishonest or ())))
 
 
 @app.command()

@@ -21,6 +21,7 @@ from caduceus.edges.store import FolderStore
 from caduceus.edges.tabular import load_schema, read_text
 from caduceus.kinds import PICO
 from caduceus.learn.inquiry.program import Inquiry
+from caduceus.learn.judged.program import JudgedProgram
 from caduceus.learn.spec import CROSS, HOLDOUT, NONE
 from caduceus.market.job_file import read_job_file, specify
 from caduceus.market.specification import NONCE_BYTES, JobSpec
@@ -143,6 +144,7 @@ def _say_job(spec: JobSpec, task: Work) -> tuple[str, ...]:
         *(_say_questions(spec, task) if isinstance(task, Inquiry) else _say_model(spec, task)),
         *_say_privacy(spec),
         f"Shows of single updates: {_say_visibility(spec)}. Sites: {spec.min_sites} to {spec.max_sites}.",
+        *_say_judging(spec, task),
         f"Price {whole(money.price)}, of which {whole(money.fee)} to the coordinator; stake {whole(money.stake)} per "
         f"site, bond {whole(money.bond)}.",
         f"Deadlines: enrol {times.enrol} s, train {times.train} s, challenge {times.challenge} s, one message "
@@ -159,7 +161,7 @@ def _say_questions(spec: JobSpec, task: Inquiry) -> tuple[str, ...]:
     )
 
 
-def _say_model(spec: JobSpec, task: Training) -> tuple[str, ...]:
+def _say_model(spec: JobSpec, task: Training | JudgedProgram) -> tuple[str, ...]:
     learning = task.spec
     judged = learning.evaluation
     how = {
@@ -186,7 +188,23 @@ def _say_privacy(spec: JobSpec) -> tuple[str, ...]:
     )
 
 
+def _say_judging(spec: JobSpec, task: Work) -> tuple[str, ...]:
+    if spec.judging is None or not isinstance(task, JudgedProgram):
+        return ()
+    apart = "; ".join(
+        f"{name}: {voice:.0%} of a move, {budget:.0%} of the pay"
+        for name, voice, budget in zip(task.strata, task.rules.voices, task.rules.budgets, strict=True)
+    )
+    return (
+        "Updates are judged unseen, by held-out patients of the sites and of the federation's evaluators. Three "
+        "aggregators, of which no two may collude, multiply shares of them; the run names who they are.",
+        f"Patients looked at apart: {apart}. Paid by measured contribution; what nobody earns goes back.",
+    )
+
+
 def _say_visibility(spec: JobSpec) -> str:
+    if spec.judging is not None:
+        return "gram, their inner products and what is lost on held-out patients"
     return f"cohort, of at least {spec.cohort} sites" if spec.cohort else spec.visibility.name.lower()
 
 

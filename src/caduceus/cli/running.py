@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import typer
@@ -24,23 +25,52 @@ from caduceus.wiring.play import Played, play
 from caduceus.wiring.remembered import Memory
 from caduceus.wiring.telling import tell, write_report
 
-DEMO_JOBS = ("job.toml", "job-mlp.toml")
-"""The jobs of an example that the demo plays, in this order, those that it has."""
+DEMO_JOBS: Sequence[tuple[str, str, tuple[tuple[str, str], ...]]] = (
+    ("job.toml", "federation.toml", ()),
+    ("job-mlp.toml", "federation.toml", ()),
+    ("job-judged.toml", "federation-judged.toml", (("Beech", "flips-labels"),)),
+)
+"""What the demo plays of an example, in this order, as far as it has it: job, federation, and who does harm in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a job is played.
+
+    node       URL of a node; None is the embedded chain
+    report     whether to audit and report afterwards
+    dishonest  SITE=DEED, for trying out
+    """
+
+    node: str | None = None
+    report: bool = True
+    dishonest: tuple[str, ...] = ()
 
 
 def demo(out: Path, name: str, data: Path | None) -> None:
     """Play an example's jobs on one chain, audit, report."""
-    federation = example(name)
+    example(name)  # refuses a name that none has
+    place = EXAMPLES / name
     orders = [
-        Order(EXAMPLES / name / file, federation, data) for file in DEMO_JOBS if (EXAMPLES / name / file).is_file()
+        Order(place / job, place / federation, data, dishonest=dishonest)
+        for job, federation, dishonest in DEMO_JOBS
+        if (place / job).is_file()
     ]
     _play_and_tell(new_or_old_run(out), orders, report=True)
 
 
-def run(job: str, federation: str, out: Path, data: Path | None, node: str | None, report: bool) -> None:
+def run(job: str, federation: str, out: Path, data: Path | None, way: Way) -> None:
     """Play one job, audit, report."""
-    order = Order(job_path(job), federation_path(federation), data, _checked_url(node))
-    _play_and_tell(new_or_old_run(out), [order], report=report)
+    deeds = tuple(_deed(one) for one in way.dishonest)
+    order = Order(job_path(job), federation_path(federation), data, _checked_url(way.node), deeds)
+    _play_and_tell(new_or_old_run(out), [order], report=way.report)
+
+
+def _deed(text: str) -> tuple[str, str]:
+    site, separator, deed = text.rpartition("=")
+    if not separator or not site:
+        raise Refused(f"--dishonest {text}: wanted SITE=DEED, such as Beech=flips-labels")
+    return site, deed
 
 
 def _play_and_tell(workspace: Workspace, orders: Sequence[Order], *, report: bool) -> None:
@@ -50,7 +80,7 @@ def _play_and_tell(workspace: Workspace, orders: Sequence[Order], *, report: boo
         played: dict[str, Played] = {}
         for order in orders:
             screen.title(f"{order.job.parent.name}/{order.job.name}")
-            played[order.job.stem] = play(workspace, order, screen)
+            played[order.job.stem] = play(workspace, order, screen, orders)
         if not report:
             _say_where(workspace, played)
             return

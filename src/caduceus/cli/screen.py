@@ -13,8 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from caduceus.errors import Error
 from caduceus.learn.state import State
+from caduceus.protocol.gram_for import AnySession
 from caduceus.protocol.round_record import RoundRecord
-from caduceus.protocol.secagg_session import Session
 
 
 class Screen:
@@ -67,7 +67,7 @@ class Screen:
         with self._lock:
             self._advance(text)
 
-    def round(self, record: RoundRecord, state: State, session: Session) -> None:
+    def round(self, record: RoundRecord, state: State, session: AnySession) -> None:
         """A round is done."""
         if record.failure:
             said = f"round {record.round} failed: {record.failure}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from rich import box
@@ -11,13 +12,17 @@ from rich.table import Table
 
 from caduceus.data.policy import show_micro
 from caduceus.kinds import PICO, Evidence
+from caduceus.market.mechanism.verdict import Lane
 from caduceus.protocol.audit import Audit, Check
-from caduceus.report.facts import JobFacts
+from caduceus.report.facts import JobFacts, JudgingFacts
+from caduceus.report.judging_charts import LANE_WORDS
 from caduceus.report.reading import (
     auroc,
     balance,
     figures,
+    lanes_of,
     mean,
+    mostly,
     pick_federated,
     pick_local,
     pick_pooled,
@@ -25,6 +30,8 @@ from caduceus.report.reading import (
 from caduceus.report.words import plain
 
 _MARKS = {True: "✓", False: "✗ does not fit", None: "–"}
+_LANE_STYLES = {Lane.CONSENSUS: "green", Lane.READMITTED: "yellow", Lane.VETOED: "red"}
+_MOST_STRATA = 3  # of which effects are shown; the report has all
 _STYLES = {Evidence.RE_EXECUTED: "green", Evidence.SIGNED: "cyan", Evidence.NOT_CHECKED: "dim"}
 
 
@@ -53,6 +60,37 @@ def show_summary(console: Console, jobs: Sequence[JobFacts]) -> None:
     console.print(table)
     for note in _notes(jobs):
         console.print(note, style="dim")
+    for job in jobs:
+        if job.judging is not None:
+            _show_judging(console, job, job.judging)
+
+
+def _show_judging(console: Console, job: JobFacts, told: JudgingFacts) -> None:
+    """A line per site: what became of its updates in how many rounds, whom they help, and what it was paid."""
+    helps = [f"helps {one.name}" for one in told.strata[:_MOST_STRATA]]
+    numbers = (*helps, "paid")
+    judged = sum(bool(one.sites) for one in told.rounds)
+    table = plain_table(
+        f"Judged unseen in {judged} rounds: {job.title}", "site", "its updates", *numbers, right=numbers
+    )
+    paid = {site.name: site.paid for site in job.sites}
+    for seat, site in enumerate(told.sites):
+        lanes = lanes_of(told, seat)
+        style, often = _LANE_STYLES.get(mostly(lanes), "dim"), Counter(lanes)
+        said = ", ".join(f"{often[lane]} {word}" for lane, word in LANE_WORDS.items() if often[lane]) or "–"
+        table.add_row(
+            escape(site.name) + (" [dim]*[/dim]" if site.dishonest else ""),
+            f"[{style}]{said}[/{style}]",
+            *(_score(effect) for effect in site.effects[:_MOST_STRATA]),
+            whole(paid.get(site.name, 0)),
+        )
+    console.print(table)
+    made = [f"{site.name} {site.dishonest}" for site in told.sites if site.dishonest]
+    if made:
+        console.print(f"* Dishonest on purpose, for trying out: {escape('; '.join(made))}.", style="dim")
+    if told.faults:
+        names = ", ".join(dict.fromkeys(fault.who for fault in told.faults))
+        console.print(f"Broke the protocol of a round: {escape(names)}; the report says how.", style="red")
 
 
 def _notes(jobs: Sequence[JobFacts]) -> Iterator[str]:

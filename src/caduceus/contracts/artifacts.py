@@ -15,7 +15,7 @@ from typing import Any
 
 from caduceus.errors import Misuse
 
-NAMES = ("DemoToken", "Members", "Datasets", "Jobs")
+NAMES = ("DemoToken", "Members", "Vouches", "Datasets", "Standing", "Jobs")
 """The deployable contracts, in the order in which they are deployed."""
 
 

@@ -1,9 +1,9 @@
 """Signatures that people, contracts and auditors can all check: EIP-712 over secp256k1.
 
-Four structs are signed, each of 32-byte words only, so that their encoding is a concatenation. The
-digest binds the chain and the contract (the domain), the kind of struct and its words; a signature for one of
-them means nothing as any other. Signatures are deterministic (RFC 6979) and have one form: r || s || v with
-v in {27, 28} and s in the lower half of the group's order (EIP-2).
+Four structs are signed, each of 32-byte words (a list counts as one: its keccak), so that their encoding is a
+concatenation. The digest binds the chain and the contract (the domain), the kind of struct and its words; a
+signature for one of them means nothing as any other. Signatures are deterministic (RFC 6979) and have one form:
+r || s || v with v in {27, 28} and s in the lower half of the group's order (EIP-2).
 
 Source: EIP-712, https://eips.ethereum.org/EIPS/eip-712, "Definition of hashStruct".
 """
@@ -38,7 +38,7 @@ _NAME = keccak(b"Caduceus")
 _VERSION = keccak(b"1")
 _UPLOAD_TYPE = keccak(b"Upload(bytes32 job,uint32 round,uint32 seat,bytes32 body)")
 _RECEIPT_TYPE = keccak(b"Receipt(bytes32 job,uint32 round,uint32 seat,bytes32 leaf)")
-_SETTLEMENT_TYPE = keccak(b"Settlement(bytes32 job,bytes32 head,bytes32 claims,uint256 payout)")
+_SETTLEMENT_TYPE = keccak(b"Settlement(bytes32 job,bytes32 head,bytes32 claims,uint256 payout,uint256[] slashed)")
 _STATEMENT_TYPE = keccak(b"Statement(bytes32 digest)")
 
 
@@ -65,7 +65,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """A site says: with this head, these claims are what the job pays."""
+    """A site says: with this head, these claims are what the job pays, and these seats lose their stake."""
 
     job: JobId
     head: Digest
@@ -73,6 +73,8 @@ class Settlement:
     """Merkle root over the claims."""
     payout: int
     """Sum of all claims, smallest token units."""
+    slashed: tuple[int, ...] = ()
+    """Seats, in rising order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +170,9 @@ def _encode(struct: Struct) -> bytes:
             return _UPLOAD_TYPE + _word(job) + _uint(round, 32) + _uint(seat, 32) + _word(body)
         case Receipt(job, round, seat, leaf):
             return _RECEIPT_TYPE + _word(job) + _uint(round, 32) + _uint(seat, 32) + _word(leaf)
-        case Settlement(job, head, claims, payout):
-            return _SETTLEMENT_TYPE + _word(job) + _word(head) + _word(claims) + _uint(payout, 256)
+        case Settlement(job, head, claims, payout, slashed):
+            listed = keccak(b"".join(_uint(seat, 256) for seat in slashed))
+            return _SETTLEMENT_TYPE + _word(job) + _word(head) + _word(claims) + _uint(payout, 256) + listed
         case Statement(inner):
             return _STATEMENT_TYPE + _word(inner)
 

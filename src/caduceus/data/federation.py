@@ -20,6 +20,27 @@ SITE_NAME = r"^[A-Za-z0-9][A-Za-z0-9 _.-]{0,63}$"
 SiteName = Annotated[str, Field(pattern=SITE_NAME)]
 
 
+class Gather(Document):
+    """Sends patients of a kind to one site, as a centre for a rare disease sees them: for demonstration.
+
+    site        who gets them; it gives as many of its other patients back, so that sizes stay
+    column      a column of numbers
+    from_, to   lowest and highest value, both included (keys `from` and `to`)
+    share       of all such patients, as far as the site has others to give
+    """
+
+    site: SiteName
+    column: Annotated[str, Field(min_length=1)]
+    from_: Annotated[float | None, Field(alias="from")] = None
+    to: float | None = None
+    share: Annotated[float, Field(gt=0, le=1)] = 0.8
+
+    def matches(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+        """Which rows are of the kind: bool[rows]; none where the value is missing."""
+        low, high = (-np.inf if self.from_ is None else self.from_), (np.inf if self.to is None else self.to)
+        return (values >= low) & (values <= high)
+
+
 class Split(Document):
     """How one file becomes many sites: by what a column says, or by blocks of rows.
 
@@ -29,6 +50,7 @@ class Split(Document):
     prefix    what stands before the column's text in a site's name
     sizes     instead of a column: rows per site, in the order of the file
     names     a name for each of `sizes`
+    gather    patients of a kind that one of `names` sees most of
     """
 
     column: str = ""
@@ -37,6 +59,7 @@ class Split(Document):
     prefix: str = ""
     sizes: tuple[Annotated[int, Field(ge=1)], ...] = ()
     names: tuple[SiteName, ...] = ()
+    gather: Gather | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Split:
@@ -44,7 +67,9 @@ class Split(Document):
             raise ValueError("a split needs either a 'column' or 'sizes'")
         if len(self.sizes) != len(self.names) or len(set(self.names)) < len(self.names):
             raise ValueError("'sizes' needs as many 'names', all different")
-        if self.sizes and self.model_fields_set - {"sizes", "names"}:
+        if self.gather is not None and self.gather.site not in self.names:
+            raise ValueError(f"'gather' names '{self.gather.site}', which is not among 'names'")
+        if self.sizes and self.model_fields_set - {"sizes", "names", "gather"}:
             raise ValueError("'min_rows', 'rest' and 'prefix' belong to a split by 'column'")
         return self
 
@@ -56,6 +81,8 @@ class About(Document):
             source such as "sklearn:breast_cancer"
     schema_file  the schema TOML, beside the federation file (key `schema`)
     terms_file   the terms TOML, beside it too (key `terms`); where there is none the careful choice holds
+    evaluators   which of the sites take no part in training and judge others' updates by their records instead, where
+                 a job has its updates judged; in other jobs they are left out
     """
 
     title: str
@@ -66,6 +93,7 @@ class About(Document):
     schema_file: Annotated[str, Field(min_length=1, alias="schema")]
     terms_file: Annotated[str, Field(min_length=1, alias="terms")] = "terms.toml"
     split: Split | None = None
+    evaluators: tuple[SiteName, ...] = ()
 
 
 class SiteEntry(Document):
@@ -139,3 +167,22 @@ def assign(
     if not sites:
         raise Refused(f"{where}: no site of column '{split.column}' has {split.min_rows} rows; lower min_rows")
     return sites
+
+
+def gathered(
+    gather: Gather, parts: list[tuple[str, npt.NDArray[np.int64]]], alike: npt.NDArray[np.bool_]
+) -> list[tuple[str, npt.NDArray[np.int64]]]:
+    """Swap rows between sites, in the order of the file, until one site has its share of a kind of patients.
+
+    parts    from `assign`
+    alike    bool[rows], who is of the kind
+    returns  the same sites with as many rows each
+    """
+    rows = dict(parts)
+    own, others = rows[gather.site], np.concatenate([part for name, part in parts if name != gather.site])
+    due = round(gather.share * int(alike.sum())) - int(alike[own].sum())
+    comes, goes = others[alike[others]], own[~alike[own]]
+    count = max(0, min(due, len(comes), len(goes)))
+    swap = dict(zip(comes[:count].tolist(), goes[:count].tolist(), strict=True))
+    swap |= {gone: come for come, gone in swap.items()}
+    return [(name, np.sort([swap.get(row, row) for row in part.tolist()]).astype(np.int64)) for name, part in parts]

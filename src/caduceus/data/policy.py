@@ -7,6 +7,7 @@ terms and job alone, so a buyer can ask before paying and a stranger can check a
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -18,13 +19,15 @@ from caduceus.errors import Refused
 from caduceus.kinds import MICRO, PICO, Address, Tokens, Visibility
 
 
-@canon.record("data/terms/2")
+@canon.record("data/terms/3")
 class Terms:
     """What a steward asks for.
 
     buyers           accounts that may use the data; None is anyone
     purposes         what it may be used for, as jobs state it; None is anything
-    most_open        the most that a job may let anyone see of this site's updates
+    most_open        the most that a job may let anyone see of this site's updates; sums over all sites always may
+    aggregators      accounts of which all must be that hold shares of updates, where they are judged; None is anyone.
+                     Two of the three together see every update
     min_other_sites  how many other sites must take part at least, so that a sum hides this one
     price_floor      least pay per seat, whole units: (price - fee) // most sites
     budget_micro     lifetime privacy budget in millionths of epsilon; 0 if none is set, and then no job spends any
@@ -38,6 +41,7 @@ class Terms:
     buyers: tuple[bytes, ...] | None
     purposes: tuple[str, ...] | None
     most_open: Visibility
+    aggregators: tuple[bytes, ...] | None
     min_other_sites: int
     price_floor: int
     budget_micro: int
@@ -51,6 +55,7 @@ class Terms:
 class Ask:
     """What the terms need to know of a job.
 
+    aggregators    accounts that hold shares of updates, where updates are judged; else nobody
     columns        schema columns that it uses, features and target
     min_sites      fewest sites that it trains with, this one among them; where sums are over groups, fewest of a group
     max_sites      most seats among which the pay is split
@@ -61,6 +66,7 @@ class Ask:
     buyer: Address
     purpose: str
     visibility: Visibility
+    aggregators: tuple[Address, ...]
     columns: tuple[str, ...]
     min_sites: int
     max_sites: int
@@ -89,6 +95,16 @@ class Verdict:
         """Raise Refused with the reasons, unless the job is allowed."""
         if self.reasons:
             raise Refused("the data set's terms do not allow this job: " + "; ".join(self.reasons))
+
+
+_WITHIN: Mapping[Visibility, frozenset[Visibility]] = {
+    Visibility.OPEN: frozenset(Visibility),
+    Visibility.COHORT: frozenset({Visibility.COHORT, Visibility.SUM}),
+    Visibility.GRAM: frozenset({Visibility.GRAM, Visibility.SUM}),
+    Visibility.SUM: frozenset({Visibility.SUM}),
+}
+"""What shows no more than a visibility: sums over groups and inner products show different things, so neither allows
+the other."""
 
 
 def show_micro(epsilon_micro: int) -> str:
@@ -121,8 +137,11 @@ def _who_and_what(terms: Terms, ask: Ask) -> list[str]:
 
 def _what_is_seen(terms: Terms, ask: Ask) -> list[str]:
     reasons = []
-    if ask.visibility < terms.most_open:
+    if ask.visibility not in _WITHIN[terms.most_open]:
         reasons.append(f"visibility {ask.visibility.name} shows more than {terms.most_open.name}")
+    strangers = [one for one in ask.aggregators if terms.aggregators is not None and one not in terms.aggregators]
+    if strangers:
+        reasons.append(f"aggregator 0x{strangers[0].hex()} is not among those admitted")
     if ask.min_sites - 1 < terms.min_other_sites:
         reasons.append(
             f"it may train with {max(ask.min_sites - 1, 0)} other sites, at least {terms.min_other_sites} are asked for"
@@ -170,6 +189,7 @@ class TermsFile(Document):
     buyers      addresses, or "any"
     purposes    words that jobs state as their purpose, or "any"
     visibility  the most that may be seen of single updates
+    aggregators addresses of which all three must be that judge updates, or "any"; counts with visibility "gram"
     epsilon     lifetime privacy budget; absent if none is set. With a budget, only jobs with differential privacy are
                 let in
     delta       lifetime budget for delta; counts where there is one for epsilon
@@ -178,7 +198,8 @@ class TermsFile(Document):
 
     buyers: tuple[_AddressText, ...] | Literal["any"] = "any"
     purposes: tuple[str, ...] | Literal["any"] = ("research",)
-    visibility: Literal["open", "cohort", "sum"] = "sum"
+    visibility: Literal["open", "cohort", "gram", "sum"] = "sum"
+    aggregators: tuple[_AddressText, ...] | Literal["any"] = "any"
     min_other_sites: Annotated[int, Field(ge=0)] = 2
     price_floor: Annotated[int, Field(ge=0)] = 0
     epsilon: Annotated[float, Field(gt=0, le=1000)] | None = None
@@ -199,6 +220,7 @@ class TermsFile(Document):
             buyers=None if self.buyers == "any" else tuple(_address(one) for one in self.buyers),
             purposes=None if self.purposes == "any" else tuple(self.purposes),
             most_open=Visibility[self.visibility.upper()],
+            aggregators=None if self.aggregators == "any" else tuple(_address(one) for one in self.aggregators),
             min_other_sites=self.min_other_sites,
             price_floor=self.price_floor,
             budget_micro=0 if self.epsilon is None else int(self.epsilon * MICRO),

@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from caduceus.data.federation import FederationFile, assign, read_federation_file
+from caduceus.data.federation import FederationFile, assign, gathered, read_federation_file
 from caduceus.data.schema import Schema, did_you_mean
 from caduceus.data.schema_file import SchemaFile
 from caduceus.data.table import Table, check_rows, check_usable
@@ -114,6 +114,9 @@ def read_sites(
     else:
         table = read_table(place, federation.schema)
         parts = assign(about.split, table.rows, table.labels.get(about.split.column), where=place.name)
+        gather = about.split.gather
+        if gather is not None:
+            parts = gathered(gather, parts, gather.matches(table.column(gather.column)))
         sites = tuple(SiteTable(name, table.select(rows)) for name, rows in parts)
     for site in sites:
         _check_site(site, federation.public_schema, target)

@@ -111,7 +111,7 @@ class FederatedAveraging:
             change = np.zeros(averaged.weights.shape[1])
             if weight > 0:
                 matrix = standardise(self.design, moments, site.features[learning], fit)
-                course = self._course(site.label, len(matrix), averaged.rounds, fit, all_rows)
+                course = self.course(site.label, len(matrix), averaged.rounds, fit, all_rows)
                 change = self.network.train(averaged.weights[fit], matrix, site.target[learning], course)
                 norm = float(np.linalg.norm(change))
                 if not np.isfinite(norm):
@@ -146,7 +146,7 @@ class FederatedAveraging:
             return min(rows, most) / most
         return float(rows > 0)
 
-    def _course(self, label: str, rows: int, round: int, fit: int, all_rows: float) -> Course:
+    def course(self, label: str, rows: int, round: int, fit: int, all_rows: float) -> Course:
         parts = -(-rows // self.spec.batch)
         batches: list[npt.NDArray[np.int64]] = []
         for epoch in range(self.spec.epochs):

@@ -8,10 +8,13 @@ from typing import Any
 from caduceus import canon
 from caduceus.errors import Misuse
 from caduceus.kinds import JobId
+from caduceus.learn.judged.program import JudgedProgram
 from caduceus.learn.perceptron import Perceptron
 from caduceus.learn.private.program import PrivateProgram
 from caduceus.learn.program import Program
 from caduceus.learn.state import Moments, State
+
+Trained = Program | PrivateProgram | JudgedProgram
 
 FORMAT = "caduceus-model-1"
 
@@ -23,7 +26,7 @@ HOW_TO_USE = (
 )
 
 
-def model_json(task: Program | PrivateProgram, state: State, job: JobId) -> str:
+def model_json(task: Trained, state: State, job: JobId) -> str:
     """The final model of a job.
 
     state  with a trained model; its digest in the file is the one that the chain anchored
@@ -52,7 +55,7 @@ def model_json(task: Program | PrivateProgram, state: State, job: JobId) -> str:
     )
 
 
-def _inputs(task: Program | PrivateProgram, known: Moments) -> list[dict[str, Any]]:
+def _inputs(task: Trained, known: Moments) -> list[dict[str, Any]]:
     design = task.design
     inputs: list[dict[str, Any]] = []
     for i, name in enumerate(design.names):
@@ -69,7 +72,7 @@ def _inputs(task: Program | PrivateProgram, known: Moments) -> list[dict[str, An
     return inputs
 
 
-def _network(task: Program | PrivateProgram, state: State) -> dict[str, Any]:
+def _network(task: Trained, state: State) -> dict[str, Any]:
     if state.newton is not None:
         weights = state.newton.weights[0]
         layer = {"weights": [weights[:-1].tolist()], "intercepts": [float(weights[-1])]}
@@ -82,6 +85,7 @@ def _network(task: Program | PrivateProgram, state: State) -> dict[str, Any]:
         }
     flat = None if state.averaged is None else state.averaged.weights[0]
     flat = flat if state.descended is None else state.descended.weights
+    flat = flat if state.judged is None else state.judged.weights
     if flat is not None and isinstance(task.network, Perceptron):
         layers = task.network.layers(flat, task.design.width)
         return {

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from caduceus.data.patients import Patients
 from caduceus.errors import Refused
 from caduceus.kinds import Floats
+from caduceus.learn.judged.rows import JudgedData
 
 ROWS_LIMIT = 2**20
 """No site brings more rows than this to a job: counts and moments are bounded by it."""
@@ -55,7 +56,7 @@ class Tally:
     vector: Floats
 
 
-Ready = SiteData | Tally
+Ready = SiteData | Tally | JudgedData
 """A site's rows, ready for a task."""
 
 

@@ -21,6 +21,7 @@ from caduceus.errors import Refused
 from caduceus.kinds import Floats
 from caduceus.learn.inquiry.answers import Answers
 from caduceus.learn.private.noisy import Noisy
+from caduceus.market.mechanism.rules import Memory
 
 
 class Phase(IntEnum):
@@ -131,7 +132,33 @@ class Quality:
     histogram: Floats
 
 
-@canon.record("learn/state/2")
+@canon.record("learn/judged/1")
+class Judged:
+    """Where averaging of judged updates stands.
+
+    weights     float64[parameters]
+    before      float64[parameters], what the last move started from: roll-back returns to it
+    moved       float64[parameters], the last move; zeros before the first, and after a roll-back
+    rounds      rounds of training so far
+    weighed     int64[sites], the last round's weights
+    lanes       uint8[sites], what was decided about every site in the last round (see `mechanism.verdict.Lane`)
+    vetoed      int64[sites], rounds in which an update was found to do harm
+    memory      what the mechanism carries from round to round, pay among it
+    by_stratum  how well the last model predicts every stratum; None before the evaluation
+    """
+
+    weights: Floats
+    before: Floats
+    moved: Floats
+    rounds: int
+    weighed: npt.NDArray[np.int64]
+    lanes: npt.NDArray[np.uint8]
+    vetoed: npt.NDArray[np.int64]
+    memory: Memory
+    by_stratum: Quality | None
+
+
+@canon.record("learn/state/3")
 class State:
     """The public state of a job; what has not been reached yet, or is another kind of job's, is None.
 
@@ -144,6 +171,7 @@ class State:
     descended  gradient descent with differential privacy
     quality    of every job that judges its model
     answers    of an analysis
+    judged     federated averaging of updates that are judged unseen
     """
 
     round: int
@@ -155,6 +183,7 @@ class State:
     descended: Descended | None = None
     quality: Quality | None = None
     answers: Answers | None = None
+    judged: Judged | None = None
 
 
 OPENING = State(0, Phase.MOMENTS)
@@ -194,6 +223,7 @@ def check(state: State, shape: Shape) -> None:
     require(state.noisy is None, "noisy")
     require(state.descended is None, "descended")
     require(state.answers is None, "answers")
+    require(state.judged is None, "judged")
     require((state.quality is not None) == (state.phase is Phase.DONE and shape.repeats > 0), "quality")
     require(state.phase is not Phase.EVALUATION or shape.repeats > 0, "phase")
     fits, columns = shape.fits, shape.columns

@@ -14,15 +14,18 @@ from caduceus.kinds import MICRO, PICO, Tokens, Visibility
 from caduceus.learn.inquiry.program import plan_spending as plan_answers
 from caduceus.learn.inquiry.queries import Analysis
 from caduceus.learn.inquiry.queries import check as check_questions
+from caduceus.learn.judged.rows import Stratum
 from caduceus.learn.private.logistic import ROUNDS
 from caduceus.learn.private.program import plan_spending
 from caduceus.learn.spec import Averaging, Descent, Evaluation, Learning, Logistic, check
-from caduceus.market.queries_file import AnalysisFile, QueryFile, query_of
-from caduceus.market.specification import Deadlines, JobSpec, Money, Privacy
+from caduceus.market.queries_file import AnalysisFile, ConditionFile, QueryFile, query_of
+from caduceus.market.specification import Deadlines, JobSpec, Judging, Money, Privacy
+from caduceus.market.work import rules_for
 
 Duration = Annotated[str, Field(pattern=r"^\d+(s|m|h|d)$")]
 Amount = Annotated[int, Field(ge=0, lt=2**96)]
 _EXACT_ROUNDS = 20
+_LEAST_JUDGED = 4  # of fewer, the first round opens no sum: it would show them
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -33,7 +36,7 @@ class _Job(Document):
     title: Annotated[str, Field(min_length=1, max_length=200)]
     purpose: Annotated[str, Field(min_length=1, max_length=200)] = "research"
     schema_file: Annotated[str, Field(min_length=1, alias="schema")]
-    visibility: Literal["sum", "cohort"] = "sum"
+    visibility: Literal["sum", "cohort", "gram"] = "sum"
     cohort: Annotated[int, Field(ge=3, le=512)] | None = None
 
 
@@ -100,6 +103,19 @@ class _Privacy(Document):
     missing: Annotated[int, Field(ge=0, le=90)] = 20
 
 
+class _Stratum(Document):
+    """A `[[judging.stratum]]`: patients whom the job looks at apart; a row meets all of `where`."""
+
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    where: Annotated[tuple[ConditionFile, ...], Field(min_length=1)]
+
+
+class _Judging(Document):
+    """The `[judging]` table, with visibility "gram": how updates that nobody sees are judged."""
+
+    stratum: tuple[_Stratum, ...] = ()
+
+
 class _Evaluation(Document):
     """The `[evaluation]` table."""
 
@@ -144,6 +160,7 @@ class JobFile(Document):
     analysis: AnalysisFile = AnalysisFile()
     query: tuple[QueryFile, ...] = ()
     privacy: _Privacy | None = None
+    judging: _Judging | None = None
     evaluation: _Evaluation = _Evaluation()
     sites: _Sites = _Sites()
     money: _Money
@@ -199,6 +216,12 @@ def specify(file: JobFile, schema: Schema, *, nonce: bytes, where: str) -> JobSp
             analysis = Analysis(tuple(query_of(one) for one in file.query), file.analysis.minimum_cell)
             check_questions(analysis, schema)
         privacy = _private(file.privacy, learning)
+        _require(
+            (file.judging is not None) == (file.job.visibility == "gram"), "judging", 'given with visibility = "gram"'
+        )
+        _require(
+            file.judging is None or file.sites.min >= _LEAST_JUDGED, "sites.min", "at least 4 where updates are judged"
+        )
     except Refused as problem:
         raise Refused(f"{where}: {problem}") from None
     times = file.deadlines
@@ -212,6 +235,7 @@ def specify(file: JobFile, schema: Schema, *, nonce: bytes, where: str) -> JobSp
         learning=learning,
         analysis=analysis,
         privacy=privacy,
+        judging=None if file.judging is None else _judging(file.judging),
         min_sites=file.sites.min,
         max_sites=file.sites.max,
         spare_rounds=file.sites.spare_rounds,
@@ -243,6 +267,12 @@ def _learning(file: JobFile, task: _Task, schema: Schema) -> Learning:
         evaluation=Evaluation(judged.method, judged.repeats, judged.folds, judged.fraction),
         seed=file.seed,
     )
+
+
+def _judging(file: _Judging) -> Judging:
+    """As a record; who aggregates and who evaluates is known once there are keys."""
+    strata = tuple(Stratum(one.name, tuple(each.condition() for each in one.where)) for one in file.stratum)
+    return Judging((), (), strata, rules_for(len(strata)))
 
 
 def _private(file: _Privacy | None, learning: Learning | None) -> Privacy | None:

@@ -9,6 +9,12 @@ from dataclasses import dataclass
 
 from caduceus.kinds import Address, Digest, JobId, Role, Seat, Stage, Tokens
 
+NOBODY = Address(bytes(20))
+"""The account of nobody: forfeited stakes are credited to it, and a job that names it as attester names none."""
+
+NO_ENTITY = Digest(bytes(32))
+"""The legal entity of a seat in a job that asks for none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Member:
@@ -79,6 +85,8 @@ class JobTerms:
     """Merkle root of what has been spent by number of sums (see `market.costs`)."""
     spec: Digest
     """Digest of the job specification's canonical bytes."""
+    attester: Address = NOBODY
+    """In whose word each site must be a legal entity, one seat an entity; `NOBODY` asks for no such word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,17 +118,29 @@ class JobEntry:
     sums: int
     costs: Digest
     spec: Digest
+    attester: Address = NOBODY
+    forfeits: int = 0
+    """How many of the stakes that the contract still held the settlement forfeits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Enrolment:
-    """A site's seat in a job; `signer` and `agreement_key` are as they were when it enrolled."""
+    """A site's seat in a job; `signer`, `agreement_key` and `entity` are as they were when it enrolled."""
 
     seat: Seat
     site: Address
     dataset: Digest
     signer: Address
     agreement_key: bytes
+    entity: Digest = NO_ENTITY
+
+
+@dataclass(frozen=True, slots=True)
+class Equivocated:
+    """A seat that was shown to the contract to have signed two uploads for one round."""
+
+    seat: Seat
+    round: int
 
 
 @dataclass(frozen=True, slots=True)

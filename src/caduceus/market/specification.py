@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from caduceus.canon import record
 from caduceus.data.schema import Schema
-from caduceus.kinds import Tokens, Visibility
+from caduceus.kinds import Address, Digest, Tokens, Visibility
 from caduceus.learn.inquiry.queries import Analysis
+from caduceus.learn.judged.rows import Stratum
 from caduceus.learn.spec import Learning
+from caduceus.market.mechanism.rules import Rules
 from caduceus.privacy.events import Spending
 
 NONCE_BYTES = 16
@@ -68,7 +70,50 @@ class Privacy:
     spending: Spending
 
 
-@record("job/spec/2")
+@record("job/aggregator/1")
+class Aggregator:
+    """One of the three that hold shares of every update; each must be another organisation's.
+
+    account  of the member that it is
+    signer   secp256k1 address that signs its messages
+    kem      X-Wing public key that shares are sealed for
+    """
+
+    account: Address
+    signer: Address
+    kem: bytes
+
+
+@record("job/evaluator/1")
+class Evaluator:
+    """Somebody who is no site and judges updates by records of its own, such as the buyer, a regulator or an enclave.
+
+    signer      secp256k1 address that signs its messages
+    commitment  Merkle root over its salted records, fixed before anybody trains
+    """
+
+    account: Address
+    signer: Address
+    commitment: Digest
+
+
+@record("job/judging/1")
+class Judging:
+    """How updates that nobody sees are judged.
+
+    aggregators  three; none while a job is only planned
+    evaluators   besides the sites, each of which judges the others by rows that it holds out
+    strata       patients to look at apart, besides everyone else
+    rules        of the mechanism that admits, weighs and pays
+    """
+
+    aggregators: tuple[Aggregator, ...]
+    evaluators: tuple[Evaluator, ...]
+    strata: tuple[Stratum, ...]
+    rules: Rules
+
+
+@record("job/spec/3")
 class JobSpec:
     """A job as its buyer posted it.
 
@@ -81,6 +126,7 @@ class JobSpec:
     learning      what is learned from them; None if questions are asked
     analysis      what is asked about them; None if a model is learned
     privacy       differential privacy of all that is opened; None opens exact sums
+    judging       how updates are judged, if the visibility is GRAM; else None
     min_sites     fewer sites than this, and nothing is trained
     max_sites     more are not enrolled
     spare_rounds  rounds that may fail (too many sites silent) before the job gives up
@@ -95,6 +141,7 @@ class JobSpec:
     learning: Learning | None
     analysis: Analysis | None
     privacy: Privacy | None
+    judging: Judging | None
     min_sites: int
     max_sites: int
     spare_rounds: int

@@ -16,7 +16,7 @@ from caduceus.market.specification import JobSpec, Privacy
 from caduceus.privacy.accountant import table
 
 _SAID_BY_BOTH = (
-    *("token", "coordinator", "price", "stake", "bond", "min_sites", "max_sites", "max_rounds"),
+    *("token", "coordinator", "attester", "price", "stake", "bond", "min_sites", "max_sites", "max_rounds"),
     *("epsilon_micro", "delta_pico", "sums", "costs", "spec"),
 )
 
@@ -88,6 +88,7 @@ def ask_of(spec: JobSpec, buyer: Address) -> Ask:
         buyer=buyer,
         purpose=spec.purpose,
         visibility=spec.visibility,
+        aggregators=() if spec.judging is None else tuple(one.account for one in spec.judging.aggregators),
         columns=_columns(spec),
         min_sites=spec.cohort or spec.min_sites,
         max_sites=spec.max_sites,

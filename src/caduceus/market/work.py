@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from caduceus.errors import Refused
-from caduceus.kinds import MICRO, PICO
+from caduceus.kinds import MICRO, PICO, Visibility
 from caduceus.learn.inquiry.program import Inquiry, build_inquiry
+from caduceus.learn.judged.program import JudgedProgram, build_judged
 from caduceus.learn.private.program import PrivateProgram, build_private
 from caduceus.learn.program import Program, build_task
+from caduceus.market.mechanism.rules import Rules
 from caduceus.market.specification import JobSpec, Privacy
 from caduceus.privacy.mechanisms import Crowd
 
 Training = Program | PrivateProgram
 """Learning from exact sums, or from noisy ones."""
 
-Work = Training | Inquiry
+Summed = Training | Inquiry
+"""What one coordinator sums."""
+
+Work = Summed | JudgedProgram
 """Everything that a job may ask for."""
 
 
@@ -27,14 +32,36 @@ def target_of(work: Work) -> str | None:
     return None if isinstance(work, Inquiry) else work.design.target
 
 
+def rules_for(named: int) -> Rules:
+    """Everyone else has the usual say and the usual part of the pay; the strata that are named share the rest equally.
+
+    named  how many strata have a name; without any, everyone else has all of both
+    """
+    if not named:
+        return Rules(budgets=(1.0,), voices=(1.0,))
+    usual = Rules()
+    return Rules(
+        budgets=(usual.budgets[0], *[(1 - usual.budgets[0]) / named] * named),
+        voices=(usual.voices[0], *[(1 - usual.voices[0]) / named] * named),
+    )
+
+
 def work_of(spec: JobSpec) -> Work:
     """The task of a job.
 
     Raises Refused, naming the field or column, if the specification makes no sense.
     """
-    privacy = spec.privacy
+    privacy, judging = spec.privacy, spec.judging
+    if (judging is not None) != (spec.visibility is Visibility.GRAM):
+        raise Refused("judging: given with visibility GRAM only, and always with it")
     if (spec.learning is None) == (spec.analysis is None):
         raise Refused("the specification asks for a model or for answers, one of them")
+    if judging is not None:
+        if privacy is not None or spec.learning is None:
+            raise Refused("judging: inner products are opened exactly, so such a job trains a model without an epsilon")
+        if judging.rules != rules_for(len(judging.strata)):
+            raise Refused("judging.rules: other than this version's; sites would be judged and paid by a stranger's")
+        return build_judged(spec.learning, spec.schema, judging.strata, judging.rules, len(judging.evaluators))
     if privacy is None:
         if spec.learning is None:
             raise Refused("privacy: answers are published with noise only; the specification has none")

@@ -7,7 +7,7 @@ not hold ends the audit of that job; what comes after it is not checked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from caduceus import canon
@@ -16,18 +16,20 @@ from caduceus.data.card import Card, matches
 from caduceus.data.policy import Terms, judge, show_micro
 from caduceus.errors import Error, Refused
 from caduceus.kinds import PICO, Digest, Evidence, JobId, Stage, Tokens
+from caduceus.learn.judged.program import JudgedProgram
 from caduceus.learn.state import Phase
 from caduceus.market.ledger import Anchor, BudgetMove, Claimed, DatasetEntry, Enrolment, JobEntry
-from caduceus.market.settlement import Settlement, settle
+from caduceus.market.settlement import Settlement
 from caduceus.market.specification import JobSpec, Privacy
 from caduceus.market.terms import ask_of, costs_of, terms_of
 from caduceus.market.terms import difference as terms_difference
 from caduceus.market.work import Work, work_of
 from caduceus.protocol.audit_budget import charge, check_within, last_sums
 from caduceus.protocol.audit_rounds import Again
-from caduceus.protocol.round_record import Fetch, RoundRecord, participation, read_record
+from caduceus.protocol.gram_audit import GramAgain
+from caduceus.protocol.gram_for import ground_of
+from caduceus.protocol.round_record import Fetch, RoundRecord, participation, read_record, settled_by
 from caduceus.protocol.secagg_plan import threshold_for
-from caduceus.protocol.secagg_recheck import recheck_round, recheck_setup
 from caduceus.protocol.session_for import Grounds
 
 
@@ -73,6 +75,8 @@ class ChainView:
     beacon                 hash of the block in which the enrolment closed; zeros if it has not
     settlement_signatures  what the settling transaction carried: seats and signatures; empty if not settled
     budgets                everything that any job did to the privacy budget of each seat's data set, in order
+    slashed                seats whose stake the settlement forfeits, in rising order
+    equivocated            seats that were shown to the contract to have signed two uploads for one round
     """
 
     domain: bytes
@@ -84,6 +88,8 @@ class ChainView:
     claims: tuple[Claimed, ...]
     settlement_signatures: tuple[tuple[int, bytes], ...]
     budgets: tuple[tuple[BudgetMove, ...], ...]
+    slashed: tuple[int, ...] = ()
+    equivocated: frozenset[int] = frozenset()
 
 
 OnStep = Callable[[str], None]
@@ -123,6 +129,9 @@ _EXACT = (
     "anyone who reads the model",
 )
 
+_UPLOADS = "Every upload was signed by its site and stands under its round's root"
+_FAULTS = "Nobody is named for breaking the protocol who did nothing of the kind"
+
 _Look = Callable[[], str]
 
 
@@ -134,41 +143,26 @@ class _Work:
     fetch: Fetch
     on_step: OnStep
     spec: JobSpec = field(init=False)
+    is_judged: bool = False
     privacy: Privacy | None = None
     task: Work = field(init=False)
     cards: list[Card] = field(default_factory=list)
     records: list[RoundRecord] = field(default_factory=list)
-    again: Again = field(init=False)
+    again: Again | GramAgain = field(init=False)
     settled: Settlement = field(init=False)
 
-    def plan(self) -> Sequence[tuple[str, Evidence, str, _Look]]:
-        """The claims in order."""
+    def plan(self) -> Iterator[tuple[str, Evidence, str, _Look]]:
+        """The claims in order; what the first one finds out decides which others there are."""
         done, said, nobody = Evidence.RE_EXECUTED, Evidence.SIGNED, "nobody"
-        return (
-            ("The job is the one that its buyer specified", done, nobody, self.specification),
+        yield "The job is the one that its buyer specified", done, nobody, self.specification
+        yield from (
             ("Every seat is held by a registered data set with its card and terms", done, nobody, self.datasets),
             ("Every data set's terms allow the job", done, nobody, self.terms),
             ("Everything that the job opens is worth the epsilon that it states", done, nobody, self.epsilon),
             ("The rounds are those on the chain, all of them, in order", done, nobody, self.anchors),
-            (
-                "Every set-up's keys are vouched for by their sites, and its committee stands by its outcome",
-                said,
-                "two thirds of the committee",
-                self.setups,
-            ),
-            (
-                "Every upload was signed by its site and stands under its round's root",
-                said,
-                "the site itself",
-                self.uploads,
-            ),
-            ("Every sum is what the masked uploads and the opened shares give", done, nobody, self.sums),
-            (
-                "Nobody is named for breaking the protocol who did nothing of the kind",
-                done,
-                "the coordinator, where nothing is signed",
-                self.faults,
-            ),
+        )
+        yield from self._rounds_judged() if self.is_judged else self._rounds_summed()
+        yield from (
             (
                 "Every data set's budget bore the job, and was charged for what was opened",
                 done,
@@ -179,6 +173,44 @@ class _Work:
             ("A quorum of sites signed the settlement", said, "two thirds of the sites", self.quorum),
             ("The amounts follow from the cards and the rounds", done, nobody, self.settlement),
             ("The money adds up", done, nobody, self.money),
+        )
+
+    def _rounds_summed(self) -> Iterator[tuple[str, Evidence, str, _Look]]:
+        done, said, nobody = Evidence.RE_EXECUTED, Evidence.SIGNED, "nobody"
+        return iter(
+            (
+                (
+                    "Every set-up's keys are vouched for by their sites, and its committee stands by its outcome",
+                    said,
+                    "two thirds of the committee",
+                    self.setups,
+                ),
+                (_UPLOADS, said, "the site itself", self.uploads),
+                ("Every sum is what the masked uploads and the opened shares give", done, nobody, self.sums),
+                (_FAULTS, done, "the coordinator, where nothing is signed", self.faults),
+            )
+        )
+
+    def _rounds_judged(self) -> Iterator[tuple[str, Evidence, str, _Look]]:
+        done, said, nobody = Evidence.RE_EXECUTED, Evidence.SIGNED, "nobody"
+        return iter(
+            (
+                ("Every round stands on the parties that the chain and the job name", done, nobody, self.setups),
+                (_UPLOADS, said, "the site itself", self.uploads),
+                (
+                    "Every inner product was checked by the aggregators, each by another than made it",
+                    said,
+                    "two of the three aggregators",
+                    self.products,
+                ),
+                (
+                    "Weights, sums, models and pay follow from the inner products, the uploads and the opened shares",
+                    done,
+                    nobody,
+                    self.sums,
+                ),
+                (_FAULTS, done, "two of the three aggregators", self.faults),
+            )
         )
 
     def open(self) -> Sequence[tuple[str, str, str]]:
@@ -202,6 +234,7 @@ class _Work:
         self.spec = canon.unpack(JobSpec, self.fetch(entry.spec))
         self.privacy = self.spec.privacy
         self.task = work_of(self.spec)
+        self.is_judged = self.spec.judging is not None
         terms = terms_of(self.spec, self.task.max_rounds, token=entry.token, coordinator=entry.coordinator)
         found = terms_difference(terms, entry)
         if found is not None:
@@ -262,20 +295,23 @@ class _Work:
         return f"{len(anchors)} rounds under head {entry.head.hex()[:16]}"
 
     def setups(self) -> str:
-        """Every set-up is the chain's, its keys are vouched for, neighbours agree, and its committee stands by it."""
+        """Every set-up, or the parties of judged rounds, are those that the chain gives."""
         view = self.view
-        grounds = Grounds(
-            job=view.entry.id,
-            domain=view.domain,
-            beacon=view.beacon,
-            coordinator_signer=view.entry.coordinator_signer,
-            enrolments=view.enrolments,
-            spec=self.spec,
-        )
-        self.again = Again(grounds, self.task, self.fetch, self.on_step, self.task.opening())
-        self.again.read_setups(self.records)
-        ready = [len(one.ready.seats) for one in self.again.setups.values()]
-        return f"{len(ready)} set-ups, with {', '.join(map(str, ready)) or 'no'} of {len(view.enrolments)} sites ready"
+        if isinstance(self.task, JudgedProgram):
+            signer = view.entry.coordinator_signer
+            ground = ground_of(view.entry.id, view.domain, signer, view.enrolments, self.spec)
+            self.again = GramAgain(ground, self.task, self.fetch, self.on_step, self.task.opening())
+        else:
+            grounds = Grounds(
+                job=view.entry.id,
+                domain=view.domain,
+                beacon=view.beacon,
+                coordinator_signer=view.entry.coordinator_signer,
+                enrolments=view.enrolments,
+                spec=self.spec,
+            )
+            self.again = Again(grounds, self.task, self.fetch, self.on_step, self.task.opening())
+        return self.again.begin(self.records)
 
     def uploads(self) -> str:
         """Every upload's signature is checked, and the leaves give the anchored root."""
@@ -292,18 +328,12 @@ class _Work:
 
     def faults(self) -> str:
         """Every message for which a site was named is read again."""
-        again = self.again
-        found = [one for setup in again.setups.values() for one in recheck_setup(setup)]
-        for record, exchange in zip(self.records, again.exchanges, strict=True):
-            found += recheck_round(exchange, again.setups[record.setup])
-        if not found:
-            return "nobody is named"
-        shown = sum(one.is_shown for one in found)
-        seats = sorted({one.fault.seat for one in found})
-        rest = f"; for {len(found) - shown} there is only the coordinator's word" if shown < len(found) else ""
-        return (
-            f"{shown} of {len(found)} faults of seats {', '.join(map(str, seats))} are shown by what they signed{rest}"
-        )
+        return self.again.recheck(self.records)
+
+    def products(self) -> str:
+        """Three verdicts stand in every round; the check itself needs shares, which nobody shows."""
+        opened = sum(not record.failure for record in self.records)
+        return f"three signed verdicts in each of {opened} rounds that opened a sum"
 
     def budgets(self) -> str:
         """Every seat's data set reserved what the job states, stayed within its budget, gave back no more than it may.
@@ -340,7 +370,7 @@ class _Work:
         entry = self.view.entry
         if entry.stage not in (Stage.SETTLING, Stage.COMPLETED):
             return "nothing was settled"
-        struct = sign.Settlement(entry.id, entry.head, entry.claims, entry.payout)
+        struct = sign.Settlement(entry.id, entry.head, entry.claims, entry.payout, self.view.slashed)
         digest = sign.digest(self.view.domain, struct)
         signers = {enrolment.seat: enrolment.signer for enrolment in self.view.enrolments}
         agreed = set()
@@ -354,23 +384,25 @@ class _Work:
         return f"{len(agreed)} of {len(signers)} sites"
 
     def settlement(self) -> str:
-        """The amounts are computed again from cards and rounds."""
+        """Amounts, observations and forfeited stakes are computed again from cards and rounds."""
         entry = self.view.entry
-        parts = participation(self.view.enrolments, self.records, self.cards)
-        self.settled = settle(
-            entry.id, parts, price=entry.price, fee=self.spec.money.fee, coordinator=entry.coordinator
-        )
+        parts = participation(self.view.enrolments, self.records, self.cards, self.again.state)
+        self.settled = settled_by(entry, self.spec, parts, self.records)
         if entry.stage not in (Stage.SETTLING, Stage.COMPLETED):
             return "nothing was settled"
         if (self.settled.root, self.settled.payout) != (entry.claims, entry.payout):
             raise Refused("the settled amounts are not those that the cards and the rounds give")
+        if self.settled.slashed != self.view.slashed:
+            raise Refused("the settlement takes the stakes of other seats than the rounds show to be at fault")
         return f"{self.settled.payout} units over {sum(amount > 0 for amount in self.settled.amounts)} payees"
 
     def money(self) -> str:
-        """Nobody pulled anything but what was settled and its own deposit."""
+        """Nobody pulled anything but what was settled and its own deposit, and nobody a forfeited stake."""
         entry = self.view.entry
         owed = dict(zip(self.settled.accounts, self.settled.amounts, strict=True))
-        deposits = {enrolment.site: entry.stake for enrolment in self.view.enrolments} | {entry.coordinator: entry.bond}
+        lost = self.view.equivocated | set(self.view.slashed if entry.stage is Stage.COMPLETED else ())
+        deposits = {enrolment.site: entry.stake for enrolment in self.view.enrolments if enrolment.seat not in lost}
+        deposits[entry.coordinator] = Tokens(deposits.get(entry.coordinator, 0) + entry.bond)
         paid = Tokens(0)
         seen = set()
         for claim in self.view.claims:

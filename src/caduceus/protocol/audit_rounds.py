@@ -17,6 +17,7 @@ from caduceus.protocol.encoding import decode
 from caduceus.protocol.round_record import Fetch, RoundRecord
 from caduceus.protocol.secagg_apart import are_apart
 from caduceus.protocol.secagg_exchange import Exchange
+from caduceus.protocol.secagg_recheck import recheck_round, recheck_setup
 from caduceus.protocol.secagg_replay import replay, upload_leaf
 from caduceus.protocol.secagg_setup import Layout
 from caduceus.protocol.secagg_setup_record import Foundation, SetupRecord
@@ -54,6 +55,30 @@ class Again:
     near: int = 0
     failed: int = 0
     sum_problem: PeerFault | Refused | None = None
+
+    def begin(self, records: Sequence[RoundRecord]) -> str:
+        """Read every set-up; returns what was found, in words. Raises as `read_setups`."""
+        self.read_setups(records)
+        ready = [len(one.ready.seats) for one in self.setups.values()]
+        sites = len(self.grounds.enrolments)
+        return f"{len(ready)} set-ups, with {', '.join(map(str, ready)) or 'no'} of {sites} sites ready"
+
+    def recheck(self, records: Sequence[RoundRecord]) -> str:
+        """Read again every message for which a site was named; returns what was found, in words.
+
+        Raises PeerFault naming the coordinator if a message shows no fault.
+        """
+        found = [one for setup in self.setups.values() for one in recheck_setup(setup)]
+        for record, exchange in zip(records, self.exchanges, strict=True):
+            found += recheck_round(exchange, self.setups[record.setup])
+        if not found:
+            return "nobody is named"
+        shown = sum(one.is_shown for one in found)
+        seats = sorted({one.fault.seat for one in found})
+        rest = f"; for {len(found) - shown} there is only the coordinator's word" if shown < len(found) else ""
+        return (
+            f"{shown} of {len(found)} faults of seats {', '.join(map(str, seats))} are shown by what they signed{rest}"
+        )
 
     def read_setups(self, records: Sequence[RoundRecord]) -> None:
         """Read every set-up that a round stands on.

@@ -52,13 +52,14 @@ class Offer:
     job: JobId
 
 
-@record("job/accord/1")
+@record("job/accord/2")
 class Accord:
     """A site's part in the quorum that settles.
 
     head       the chain's rolling head over all rounds
     claims     Merkle root over the amounts that the site computed
     payout     their sum
+    slashed    seats whose stake is forfeited, in rising order
     signature  EIP-712 `Settlement` over these, by the signer that the site enrolled with
 
     Reveals: that the site agrees; the figures follow from public facts.
@@ -68,4 +69,5 @@ class Accord:
     head: Digest
     claims: Digest
     payout: int
+    slashed: tuple[int, ...]
     signature: bytes

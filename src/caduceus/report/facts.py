@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from caduceus.kinds import Evidence
+from caduceus.market.mechanism.verdict import Lane
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +277,125 @@ class AnalysisFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class LaneFacts:
+    """What a judged round decided about one site.
+
+    lane    where its update went
+    weight  what part of the move it decided, 0 to 1
+    pay     what part of the round's pot it earned, 0 to 1; nothing if the round's move was taken back later
+    fault   what it broke, if its rows came and were put out; else ""
+    """
+
+    lane: Lane
+    weight: float
+    pay: float
+    fault: str
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedRoundFacts:
+    """One round of training whose updates were judged.
+
+    number      as anchored
+    failure     why nothing was judged, or why it cannot be done again; "" if all is well
+    rolls_back  the move before had done harm, and was taken back: nothing else was decided, nor paid
+    sites       by seat; none if the round failed
+    """
+
+    number: int
+    failure: str
+    rolls_back: bool
+    sites: tuple[LaneFacts, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedSiteFacts:
+    """What the judged rounds together say of one site; None where nobody could say.
+
+    effects    per stratum: cosine of its updates with what helps the stratum's held-out patients, over the rounds
+    support    likeness with the others, in spreads from the median
+    net        effect on all strata together, in spreads
+    novelty    what of an update the move before does not explain, 0 to 1; mean over the rounds
+    earned     part of the whole pot, 0 to 1
+    dishonest  what the run made it do, for trying out; "" if nothing
+    reason     why it was kept or not, as a sentence
+    """
+
+    name: str
+    effects: tuple[float | None, ...]
+    support: float | None
+    net: float | None
+    novelty: float | None
+    earned: float
+    dishonest: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StratumFacts:
+    """Patients who are looked at apart.
+
+    voice      what part of a move they decide; of the first stratum, the consensus decides with it
+    budget     what part of the pay helping them can earn
+    median     of the sites' effects on them; None if nothing was judged, as the next two
+    floor      an effect below it takes a site out of the consensus
+    bar        an effect above it re-admits a site that is far from the others; None for the first stratum
+    rows       held-out rows that the last model was judged on
+    quality    of the last model on them
+    """
+
+    name: str
+    voice: float
+    budget: float
+    median: float | None
+    floor: float | None
+    bar: float | None
+    rows: int
+    quality: Quality
+
+
+@dataclass(frozen=True, slots=True)
+class JudgingFault:
+    """A party that broke the protocol of a judged round.
+
+    forfeits  whether its stake is lost by it
+    evidence  digest of the public blob that shows it
+    """
+
+    round: int
+    who: str
+    why: str
+    forfeits: bool
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class JudgingFacts:
+    """How updates that nobody sees were judged.
+
+    strata         everyone else first
+    rounds         of training, in order
+    sites          by seat
+    evaluators     who judged by records of their own, besides the sites
+    aggregators    who multiplied shares
+    faults         in the order of the rounds
+    least_support  in spreads: less likeness with the others takes a site out of the consensus
+    least_net      in spreads: less effect on all strata together is a veto
+    sketched       whether what was multiplied are sketches of the updates, because these are long
+    """
+
+    strata: tuple[StratumFacts, ...]
+    rounds: tuple[JudgedRoundFacts, ...]
+    sites: tuple[JudgedSiteFacts, ...]
+    evaluators: tuple[str, ...]
+    aggregators: tuple[str, ...]
+    faults: tuple[JudgingFault, ...]
+    least_support: float
+    least_net: float
+    sketched: bool
+
+
+@dataclass(frozen=True, slots=True)
 class JobFacts:
     """Everything one report says about one job.
 
@@ -286,6 +406,7 @@ class JobFacts:
     auroc_error half-width of what the histogram, and the noise in it, leaves open about that AUROC
     privacy     what the job spent of its data sets' budgets; None if its sums are exact
     analysis    questions and answers; None if the job trains a model
+    judging     how updates were judged; None if they were not
     protection  what is and is not protected, one sentence each
     notes       what a reader should know before believing a figure, such as who assigned rows to sites
     """
@@ -320,5 +441,6 @@ class JobFacts:
     coefficients: tuple[Coefficient, ...]
     privacy: PrivacyFacts | None
     analysis: AnalysisFacts | None
+    judging: JudgingFacts | None
     protection: tuple[str, ...]
     notes: tuple[str, ...]

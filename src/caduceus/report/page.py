@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 
 from caduceus.errors import Misuse
-from caduceus.report import answers, course, money, privacy, quality, sites, summary, trust
+from caduceus.report import answers, course, judging, money, privacy, quality, sites, summary, trust
 from caduceus.report.facts import JobFacts
 from caduceus.report.markup import NONE, Html, join, section, shortened, text
 from caduceus.report.script import SCRIPT
@@ -68,6 +68,8 @@ def _parts(facts: JobFacts) -> list[tuple[str, str, Part]]:
             ("quality", "Quality per site", quality.quality_section),
             ("calibration", "Calibration", quality.calibration_section),
         ]
+    if facts.judging is not None:
+        parts.append(("judging", "Judging", judging.judging_section))
     if facts.coefficients:
         parts.append(("weights", "Weights", quality.coefficients_section))
     parts += [

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from caduceus.kinds import Evidence
-from caduceus.report.facts import CalibrationPoint, CheckFacts, Flow, JobFacts, Quality, SiteFacts
+from caduceus.market.mechanism.verdict import Lane
+from caduceus.report.facts import CalibrationPoint, CheckFacts, Flow, JobFacts, JudgingFacts, Quality, SiteFacts
 from caduceus.report.words import known
 
 
@@ -213,3 +214,15 @@ def party(name: str, sites: frozenset[str] | set[str]) -> str:
 def gas_total(facts: JobFacts) -> int:
     """Gas of all transactions: count times mean, summed over kinds."""
     return sum(kind.count * kind.mean for kind in facts.gas)
+
+
+def mostly(lanes: Sequence[Lane]) -> Lane:
+    """Where a site's updates went most often, of equals the latest; absent if no round was judged."""
+    often = Counter(lanes)
+    return max(reversed(lanes), key=lambda lane: often[lane]) if lanes else Lane.ABSENT
+
+
+def lanes_of(judging: JudgingFacts, seat: int) -> tuple[Lane, ...]:
+    """Where one site's updates went, in the rounds that were judged."""
+    lanes = (one.sites[seat].lane for one in judging.rounds if one.sites and not one.rolls_back)
+    return tuple(lane for lane in lanes if lane is not Lane.VOID)

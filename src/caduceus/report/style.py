@@ -180,6 +180,11 @@ th.num,td.num{text-align:right;white-space:nowrap;font-variant-numeric:tabular-n
 td.main{font-weight:650;color:var(--federated)}
 td.bar{padding-top:.2rem;padding-bottom:.2rem;vertical-align:middle;width:42%;min-width:130px}
 td.bar svg{display:block;width:100%;height:22px}
+.pays td.bar{width:22%;min-width:110px;vertical-align:top}
+.pays td:last-child{width:43%}
+.pays tbody th{min-width:4rem}
+.lane{display:inline-flex;align-items:center;gap:.45rem;white-space:nowrap}
+.lane svg{width:16px;height:16px;flex:none}
 .weights td.bar{padding-top:0;padding-bottom:0}
 .weights td.bar svg{height:32px}
 th.pivot,td.pivot{text-align:center}
@@ -257,6 +262,20 @@ svg text.t-good{fill:var(--good)}svg text.t-bad{fill:var(--bad)}svg text.t-open{
 .c-band.c-2,.c-dot.c-2{fill:var(--buyer)}.c-band.c-3,.c-dot.c-3{fill:var(--moments)}
 .c-band.c-4,.c-dot.c-4{fill:var(--ink)}
 .c-curve.c-end{stroke-width:6;stroke-opacity:.28;stroke-dasharray:none}
+.j-consensus{fill:var(--federated)}
+.j-readmitted{fill:var(--buyer)}
+.j-dropped{fill:var(--card);stroke:var(--moments);stroke-width:1.8}
+.j-vetoed{fill:none;stroke:var(--bad);stroke-width:2.4;stroke-linecap:round}
+.j-copied{fill:none;stroke:var(--fee);stroke-width:2.2;stroke-linecap:round}
+.j-stale{fill:var(--card);stroke:var(--ink);stroke-width:1.4}
+.j-absent{fill:var(--soft)}
+.j-void{fill:none;stroke:var(--soft);stroke-width:1.6;stroke-linecap:round}
+.j-out{fill:var(--bad)}
+.z-kept{fill:none}.z-readmitted{fill:var(--open-wash)}.z-left{fill:var(--sunk)}.z-harm{fill:var(--bad-wash)}
+.l-median{stroke:var(--soft);stroke-width:1.2}
+.l-floor{stroke:var(--bad);stroke-width:1.3;stroke-dasharray:4 3}
+.l-bar{stroke:var(--buyer);stroke-width:1.6;stroke-dasharray:4 3}
+.l-equal{stroke:var(--ink);stroke-width:1.4;vector-effect:non-scaling-stroke}
 .ribbon{fill-opacity:.32}
 g.row:hover .ribbon,path.ribbon:hover{fill-opacity:.55}
 g.row .hit{fill:transparent}

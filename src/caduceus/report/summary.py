@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from caduceus.report.answers import answers_count
-from caduceus.report.facts import AnalysisFacts, JobFacts, PrivacyFacts
+from caduceus.report.facts import AnalysisFacts, JobFacts, JudgingFacts, PrivacyFacts
+from caduceus.report.judging import MOST_NAMES, kept_and_left
 from caduceus.report.markup import NONE, Column, Html, code, dash, folded, join, missing, pairs, table, text
 from caduceus.report.privacy import chance
 from caduceus.report.reading import (
@@ -91,7 +92,8 @@ def _tiles(facts: JobFacts) -> Html:
     work = spent(facts, balance(facts.flows))
     found = (_discrimination(facts), _brier(facts)) if facts.analysis is None else (_answered(facts.analysis),)
     spending = () if facts.privacy is None else (_epsilon(facts.privacy),)
-    return pairs((*found, *spending, _paid(facts, work), _gas(facts), _work(facts)), "tiles")
+    kept = () if facts.judging is None else (_kept(facts.judging),)
+    return pairs((*found, *spending, *kept, _paid(facts, work), _gas(facts), _work(facts)), "tiles")
 
 
 def _tile(name: str, big: Html, notes: Sequence[Html]) -> tuple[Html, Html]:
@@ -109,6 +111,15 @@ def _epsilon(told: PrivacyFacts) -> tuple[Html, Html]:
         Html(f"over {count(told.opened, 'noisy sum')}"),
     ]
     return _tile("Epsilon", epsilon(told.costs[told.opened]), notes)
+
+
+def _kept(told: JudgingFacts) -> tuple[Html, Html]:
+    kept, left = kept_and_left(told)
+    notes = [Html(f"of {count(len(told.sites), 'site')}, mostly, judged unseen")]
+    if left:
+        more = f" and {whole(len(left) - MOST_NAMES)} more" if len(left) > MOST_NAMES else ""
+        notes.append(Html(f"{text(', '.join(left[:MOST_NAMES]))}{more}"))
+    return _tile("Updates kept of", whole(kept), notes)
 
 
 def _discrimination(facts: JobFacts) -> tuple[Html, Html]:

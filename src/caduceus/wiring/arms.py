@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from caduceus.learn import control
-from caduceus.learn.evaluate import own_quality
+from caduceus.learn import control, metrics
+from caduceus.learn.evaluate import own_quality, sigmoid
 from caduceus.learn.inquiry.program import Inquiry
+from caduceus.learn.judged.program import JudgedProgram
+from caduceus.learn.judged.rows import JudgedData
 from caduceus.learn.private.program import PrivateProgram
 from caduceus.learn.program import Program, build_task
 from caduceus.learn.rows import Ready, SiteData
@@ -55,6 +57,8 @@ def compare(task: Work, state: State, sites: Mapping[str, Ready]) -> Compared:
     """
     if isinstance(task, Inquiry) or state.phase is not Phase.DONE or not task.spec.evaluation.repeats:
         return Compared({}, ())
+    if isinstance(task, JudgedProgram):
+        return Compared({name: _held_out(task, state, site) for name, site in sites.items()}, ())
     rows = [site for site in sites.values() if isinstance(site, SiteData)]
     if not rows:
         return Compared({}, ())
@@ -77,6 +81,14 @@ def compare(task: Work, state: State, sites: Mapping[str, Ready]) -> Compared:
     if exact is not task:
         notes.insert(1, "They are exact logistic regression, without noise: nothing of them is private.")
     return Compared({name: figures[site.label] for name, site in sites.items()}, tuple(notes))
+
+
+def _held_out(task: JudgedProgram, state: State, site: Ready) -> Arms:
+    """The job's model on the rows that a site held out; nothing else is trained for comparison."""
+    assert isinstance(site, JudgedData)  # what such a task makes ready
+    target, scores = site.target[site.held], task.log_odds(state, site.features[site.held])
+    brier = metrics.brier(target, sigmoid(scores)) if len(target) else None
+    return Arms(NOTHING, Quality(metrics.auroc(target, scores), brier), NOTHING)
 
 
 def _without_noise(task: PrivateProgram, sites: list[SiteData]) -> tuple[Program, list[SiteData]]:

@@ -131,6 +131,8 @@ def _view(chain: GatewayChain, pointer: Pointer) -> ChainView:
         claims=tuple(chain.claims(job)),
         settlement_signatures=tuple(chain.settlement_signatures(job)),
         budgets=tuple(moves for _, moves in pairs),
+        slashed=tuple(chain.slashed(job)),
+        equivocated=frozenset(one.seat for one in chain.equivocations(job)),
     )
 
 

@@ -11,6 +11,11 @@ from caduceus.wiring.transactions import Transaction
 
 _Said = Callable[[tuple[Any, ...]], str]
 
+
+def _lost(seats: Sequence[int]) -> str:
+    return f"; the stakes of seats {', '.join(map(str, seats))} are forfeited" if seats else ""
+
+
 _WORDS: Mapping[str, _Said] = {
     "Members.MemberRegistered": lambda _: "became a member",
     "Members.MemberRekeyed": lambda _: "changed keys",
@@ -22,7 +27,7 @@ _WORDS: Mapping[str, _Said] = {
     "Jobs.SiteEnrolled": lambda values: f"enrolled in seat {values[1]}, with a stake",
     "Jobs.JobStarted": lambda values: f"closed the enrolment at {values[1]} sites",
     "Jobs.RoundAnchored": lambda values: f"anchored round {values[1]}",
-    "Jobs.JobSettled": lambda values: f"proposed the settlement, with {values[4]} sites' signatures",
+    "Jobs.JobSettled": lambda values: f"proposed the settlement, with {values[4]} sites' signatures{_lost(values[5])}",
     "Jobs.OmissionChallenged": lambda values: f"said that round {values[2]} leaves out an upload of seat {values[1]}",
     "Jobs.OmissionAnswered": lambda values: f"showed the upload of seat {values[1]} in round {values[2]}",
     "Jobs.OmissionUpheld": lambda values: f"ended the job over the upload of seat {values[1]} in round {values[2]}",
@@ -30,6 +35,8 @@ _WORDS: Mapping[str, _Said] = {
     "Jobs.JobRejected": lambda _: "had the job rejected; its price goes back",
     "Jobs.JobCompleted": lambda _: "made the settlement final",
     "Jobs.JobExpired": lambda values: f"ended the job, which was {Stage(values[1]).name.lower()}",
+    "Jobs.SeatEquivocated": lambda values: f"showed that seat {values[1]} signed two uploads for round {values[2]}",
+    "Jobs.StandingRecorded": lambda values: f"entered the job in the standing of seat {values[1]}",
     "Jobs.Claimed": lambda values: f"pulled {values[2]} and a deposit of {values[3]}",
     "Jobs.Withdrawn": lambda values: f"pulled {values[2]} that the escrow owed",
 }

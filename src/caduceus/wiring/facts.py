@@ -17,8 +17,11 @@ from caduceus.learn.inquiry.program import Inquiry
 from caduceus.learn.inquiry.queries import columns as asked_columns
 from caduceus.learn.state import State
 from caduceus.protocol.audit import Audit
+from caduceus.protocol.gram_exchange import GramExchange
+from caduceus.protocol.gram_for import AnySession
 from caduceus.protocol.round_record import RoundRecord, read_record
 from caduceus.protocol.secagg_exchange import Exchange
+from caduceus.protocol.secagg_session import Session
 from caduceus.report.facts import (
     CalibrationPoint,
     CheckFacts,
@@ -34,6 +37,7 @@ from caduceus.wiring.answer_facts import analysis_facts
 from caduceus.wiring.arms import NOTHING, Arms, Compared, compare
 from caduceus.wiring.chronicle import chronicle
 from caduceus.wiring.flows import ESCROW, flows_of
+from caduceus.wiring.judging_facts import judging_facts
 from caduceus.wiring.privacy_facts import privacy_facts
 from caduceus.wiring.recall import Recalled
 from caduceus.wiring.remembered import Times
@@ -98,6 +102,7 @@ def facts_of(
         coefficients=_coefficients(job),
         privacy=privacy_facts(job, network.chain, sum(not record.failure for record in records)),
         analysis=analysis_facts(job),
+        judging=judging_facts(job, store, records),
         protection=privacy_of(job),
         notes=(*notes_on(job), *compared.notes),
     )
@@ -164,7 +169,7 @@ def _rounds(
     found = []
     for anchor, record in zip(job.anchors, records, strict=True):
         before = canon.unpack(State, store.get(record.before))
-        session = canon.unpack(Exchange, store.get(record.exchange)).session
+        session = _session(store.get(record.exchange), is_judged=job.spec.judging is not None)
         gas, block = anchored[anchor.round]
         found.append(
             RoundFacts(
@@ -174,7 +179,7 @@ def _rounds(
                 survivors=len(record.survivors),
                 silent=tuple(names[seat] for seat in names if seat not in record.survivors),
                 entries=session.length,
-                bits=session.bits,
+                bits=session.bits if isinstance(session, Session) else 64,
                 gas=gas,
                 block=block,
                 root=anchor.root.hex(),
@@ -182,6 +187,12 @@ def _rounds(
             )
         )
     return tuple(found)
+
+
+def _session(exchange: bytes, *, is_judged: bool) -> AnySession:
+    if is_judged:
+        return canon.unpack(GramExchange, exchange).session
+    return canon.unpack(Exchange, exchange).session
 
 
 def _anchored(own: Sequence[Transaction]) -> dict[int, tuple[int, int]]:

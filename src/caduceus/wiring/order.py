@@ -10,18 +10,21 @@ from pathlib import Path
 from caduceus import canon
 from caduceus.data.card import ROWS_STEP
 from caduceus.data.policy import Terms, TermsFile, judge, read_terms_file
-from caduceus.data.schema import Schema
+from caduceus.data.schema import Schema, did_you_mean
 from caduceus.edges.federation import Federation, SiteTable, open_federation, read_sites
 from caduceus.edges.tabular import load_schema, read_text
 from caduceus.errors import Refused
 from caduceus.kinds import Address
 from caduceus.learn.inquiry.plan import check_cells
 from caduceus.learn.inquiry.program import Inquiry
+from caduceus.learn.judged.dishonest import Deed
+from caduceus.learn.judged.program import JudgedProgram
 from caduceus.market.job_file import read_job_file, specify
 from caduceus.market.specification import NONCE_BYTES, JobSpec
 from caduceus.market.terms import ask_of
 from caduceus.market.work import Work, target_of, work_of
 from caduceus.ports import Journal
+from caduceus.wiring.parties import AGGREGATORS, BUYER, COORDINATOR, TREASURY
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +35,35 @@ class Order:
     federation  the federation TOML, or its folder
     data_root   folder under which data lie; None takes it from the environment
     url         a node; None is the embedded chain
+    dishonest   for trying out: what some sites do instead of their part, by name; see `learn.judged.dishonest`
     """
 
     job: Path
     federation: Path
     data_root: Path | None = None
     url: str | None = None
+    dishonest: tuple[tuple[str, str], ...] = ()
 
 
-def read_order(order: Order) -> tuple[Federation, JobSpec, Work, tuple[SiteTable, ...], Terms]:
-    """Everything that a run is made of, read and checked; the specification has an empty nonce.
+@dataclass(frozen=True, slots=True, eq=False)
+class Brief:
+    """Everything that a run is made of, read and checked.
+
+    spec        with an empty nonce, and without the keys of whoever judges
+    sites       who trains
+    evaluators  who judges by records of its own; nobody where updates are not judged
+    """
+
+    federation: Federation
+    spec: JobSpec
+    task: Work
+    sites: tuple[SiteTable, ...]
+    evaluators: tuple[SiteTable, ...]
+    terms: Terms
+
+
+def read_order(order: Order) -> Brief:
+    """Everything that a run is made of.
 
     Raises Refused, naming file and field.
     """
@@ -50,12 +72,44 @@ def read_order(order: Order) -> tuple[Federation, JobSpec, Work, tuple[SiteTable
     schema: Schema = load_schema(order.job.parent / file.job.schema_file).public()
     spec = specify(file, schema, nonce=bytes(NONCE_BYTES), where=order.job.name)
     task = work_of(spec)
-    sites = read_sites(federation, data_root=order.data_root, target=target_of(task))
+    tables = read_sites(federation, data_root=order.data_root, target=target_of(task))
+    check_names(federation.path.name, [one.name for one in tables])
+    judges = federation.file.federation.evaluators
+    if missing := sorted(set(judges) - {one.name for one in tables}):
+        raise Refused(f"{federation.path.name}: federation.evaluators: there is no '{missing[0]}' among the sites")
+    sites = tuple(one for one in tables if one.name not in judges)
+    evaluators = tuple(one for one in tables if one.name in judges) if isinstance(task, JudgedProgram) else ()
     terms = terms_for(federation)
     check_fits(order.job.name, spec, len(sites), terms)
     if isinstance(task, Inquiry):
         _check_cells(order.job.name, task, sites)
-    return federation, spec, task, sites, terms
+    _check_dishonest(order, task, sites)
+    return Brief(federation, spec, task, sites, evaluators, terms)
+
+
+def check_names(where: str, names: Sequence[str]) -> None:
+    """Refuse sites that would have the folder, and so the keys, of another party.
+
+    Raises Refused, naming the site.
+    """
+    taken = {_folder(name) for name in (TREASURY, BUYER, COORDINATOR, *AGGREGATORS)}
+    for name in names:
+        if _folder(name) in taken:
+            raise Refused(f"{where}: a site called '{name}' would have another party's keys; call it something else")
+        taken.add(_folder(name))
+
+
+def _folder(name: str) -> str:
+    return name.replace(" ", "_").lower()  # some disks do not tell capitals apart
+
+
+def _check_dishonest(order: Order, task: Work, sites: Sequence[SiteTable]) -> None:
+    for name, deed in order.dishonest:
+        if not isinstance(task, JudgedProgram):
+            raise Refused(f"{order.job.name}: sites are dishonest for trying out where updates are judged, not here")
+        if name not in [one.name for one in sites]:
+            raise Refused(f"no site '{name}' to be dishonest{did_you_mean(name, tuple(one.name for one in sites))}")
+        Deed.named(deed)
 
 
 def _check_cells(where: str, task: Inquiry, sites: Sequence[SiteTable]) -> None:

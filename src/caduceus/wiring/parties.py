@@ -12,6 +12,7 @@ from caduceus.agents.steward import Steward
 from caduceus.crypto.entropy import KeyedEntropy
 from caduceus.crypto.mldsa import Identity
 from caduceus.crypto.sign import Signer
+from caduceus.crypto.xwing import Decapsulator
 from caduceus.data.card import describe
 from caduceus.data.policy import Terms
 from caduceus.edges import keyring
@@ -27,6 +28,9 @@ from caduceus.ports import Wallet
 
 TREASURY, BUYER, COORDINATOR = "treasury", "buyer", "coordinator"
 """Names of the parties that are not sites; the treasury deploys and hands out demo money."""
+
+AGGREGATORS = ("first aggregator", "second aggregator", "third aggregator")
+"""Names of the three that hold shares of updates, where updates are judged. In use, three organisations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,11 @@ class Party:
     def secrets(self) -> Secrets:
         """What it signs, opens and masks with."""
         return Secrets(Signer(self.ring.signer), self.ring.identity, KeyedEntropy(self.ring.entropy))
+
+    @property
+    def opener(self) -> Decapsulator:
+        """What opens the shares that are sealed for it, as an aggregator."""
+        return Decapsulator(KeyedEntropy(self.ring.entropy).derive("aggregator/kem", size=32))
 
     @property
     def agreement_key(self) -> bytes:
@@ -71,13 +80,15 @@ class Cast:
         return next((name for name, party in self.parties.items() if party.account == account), f"0x{account.hex()}")
 
 
-def gather(workspace: Workspace, sites: Sequence[str]) -> Cast:
+def gather(workspace: Workspace, others: Sequence[str]) -> Cast:
     """Load everyone's keys, made first where there are none.
+
+    others  sites, and whoever judges
 
     Raises Refused if a name cannot be a party's, or a key file is damaged or readable by others.
     """
     parties = {}
-    for name in (TREASURY, BUYER, COORDINATOR, *sites):
+    for name in (TREASURY, BUYER, COORDINATOR, *others):
         ring = keyring.load_or_make(workspace.party(name) / "keys")
         parties[name] = Party(name, Signer(ring.account).address, ring)
     return Cast(parties)

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 from caduceus import canon
-from caduceus.agents.buyer import Buyer
+from caduceus.agents.aggregator import Aggregator
+from caduceus.agents.buyer import Buyer, join
 from caduceus.agents.coordinator import Coordinator
+from caduceus.agents.dealing import Dealer, JudgedSite, stand_on
 from caduceus.agents.dispute import answer, complain, uphold
 from caduceus.agents.payment import settlement_of
 from caduceus.agents.seat import SeatedSite, close
@@ -29,20 +31,25 @@ from caduceus.errors import Refused
 from caduceus.kinds import Address, JobId, Stage
 from caduceus.learn.inquiry.answers import answers_json, answers_text
 from caduceus.learn.inquiry.program import Inquiry
+from caduceus.learn.judged.dishonest import Deed, Dishonest
+from caduceus.learn.judged.program import JudgedProgram
+from caduceus.learn.judged.rows import JudgedData
 from caduceus.learn.model_file import model_json
 from caduceus.learn.rows import Ready
 from caduceus.learn.state import State
 from caduceus.market.job import FINAL
 from caduceus.market.specification import JobSpec
 from caduceus.market.terms import costs_of, terms_of
-from caduceus.market.work import Work
-from caduceus.ports import Anchor, JobEntry, JobTerms, Sent
+from caduceus.market.work import Work, work_of
+from caduceus.ports import Anchor, JobEntry, JobTerms, Reactor, Sent
+from caduceus.protocol.gram_aggregator import AggregatorSecrets
 from caduceus.protocol.pointer import Pointer
 from caduceus.protocol.round_record import show
 from caduceus.wiring.hardware import cores, device
-from caduceus.wiring.order import Order, read_order, with_nonce
+from caduceus.wiring.judges import Judges, appoint, names_of, open_judges
+from caduceus.wiring.order import Brief, Order, read_order, with_nonce
 from caduceus.wiring.parties import BUYER, COORDINATOR, TREASURY, Cast, Site, fund, gather, open_site
-from caduceus.wiring.remembered import Memory, Named, Remembered, Times, without_secrets
+from caduceus.wiring.remembered import Memory, Misdeed, Named, Remembered, Times, without_secrets
 from caduceus.wiring.watch import Watch
 
 
@@ -64,8 +71,10 @@ class Played:
     seconds_training: float
 
 
-def play(workspace: Workspace, order: Order, watch: Watch) -> Played:
+def play(workspace: Workspace, order: Order, watch: Watch, others: Sequence[Order] = ()) -> Played:
     """Play a job from wherever it stands to its end; calling it again on an ended job changes nothing.
+
+    others  what will be played in the same workspace: where this makes the embedded chain, their parties get gas too
 
     Raises Refused, naming file and field, if an input is bad: nothing is on the chain then. Also if the job ends
     without a completed settlement (its time ran out, too few sites, too many failed rounds, an upheld complaint):
@@ -73,7 +82,7 @@ def play(workspace: Workspace, order: Order, watch: Watch) -> Played:
     """
     began = SystemClock().monotonic()
     with ExitStack() as stack:
-        stage = _set(workspace, order, watch, stack)
+        stage = _set(workspace, order, watch, stack, others)
         job = stage.post()
         stage.enrol(job)
         state = stage.train(job)
@@ -85,26 +94,42 @@ def play(workspace: Workspace, order: Order, watch: Watch) -> Played:
 # ---------------------------------------------------------------- setting the stage
 
 
-def _set(workspace: Workspace, order: Order, watch: Watch, stack: ExitStack) -> _Stage:
+def _set(workspace: Workspace, order: Order, watch: Watch, stack: ExitStack, others: Sequence[Order]) -> _Stage:
     watch.begin("Reading the sites' records", 0)
-    federation, spec, task, records, terms = read_order(order)
-    ready = {one.name: task.ready(one.table, one.name) for one in records}
+    brief = read_order(order)
+    federation, records = brief.federation, brief.sites
+    ready = {one.name: brief.task.ready(one.table, one.name) for one in records}
     watch.begin("Opening the chain", 0)
-    cast = gather(workspace, [one.name for one in records])
+    cast = gather(workspace, _names(brief))
+    accounts = dict(cast.accounts)
+    if order.url is None and not workspace.chain.exists():
+        for other in others:
+            accounts |= gather(workspace, _names(read_order(other))).accounts
     treasury = cast[TREASURY].ring.account
     if order.url is None:
-        network = open_embedded(workspace.chain, workspace.deployment, treasury, cast.accounts)
+        network = open_embedded(workspace.chain, workspace.deployment, treasury, accounts)
     else:
         network = open_url(order.url, workspace.deployment, treasury, cast.accounts)
     stack.enter_context(network)
-    sites = {one.name: open_site(workspace, network, cast[one.name], one, federation, terms, stack) for one in records}
+    sites = {
+        one.name: open_site(workspace, network, cast[one.name], one, federation, brief.terms, stack) for one in records
+    }
     journals = {
         name: stack.enter_context(SqliteJournal(workspace.party(name) / "journal.sqlite"))
         for name in (BUYER, COORDINATOR)
     }
+    spec = appoint(brief.spec, cast, workspace, brief.evaluators)
     spec = with_nonce(spec, journals[BUYER], order.job.stem)
+    task, judges = work_of(spec), Judges()
+    if isinstance(task, JudgedProgram):
+        judges = open_judges(task, cast, workspace, brief.evaluators, stack)
     Memory(workspace).keep(_remembered(order, federation, cast))
-    return _Stage(workspace, watch, network, cast, sites, ready, journals, spec, task, order.job.stem)
+    return _Stage(workspace, watch, network, cast, sites, ready, journals, judges, spec, task, order)
+
+
+def _names(brief: Brief) -> list[str]:
+    """Of everybody who takes part in a job, besides those who are in every one."""
+    return [*(one.name for one in brief.sites), *names_of(brief.spec, brief.evaluators)]
 
 
 def _remembered(order: Order, federation: Federation, cast: Cast) -> Remembered:
@@ -115,6 +140,7 @@ def _remembered(order: Order, federation: Federation, cast: Cast) -> Remembered:
         data_root="" if order.data_root is None else str(order.data_root.resolve()),
         url="" if order.url is None else without_secrets(order.url),
         parties=tuple(Named(party.name, party.account) for party in cast.parties.values()),
+        dishonest=tuple(Misdeed(site, deed) for site, deed in order.dishonest),
     )
 
 
@@ -130,10 +156,16 @@ class _Stage:
     sites: dict[str, Site]
     ready: dict[str, Ready]
     journals: dict[str, SqliteJournal]
+    judges: Judges
     spec: JobSpec
     task: Work
-    label: str
+    order: Order
     training: float = 0.0
+
+    @property
+    def label(self) -> str:
+        """What the job is called in this run."""
+        return self.order.job.stem
 
     @property
     def store(self) -> FolderStore:
@@ -171,6 +203,9 @@ class _Stage:
             fund(self.network, treasury, buyer.wallet.account, money.price)
             buyer.join(cast[BUYER].secrets.signer.address, cast[BUYER].agreement_key)
             coordinator.join(cast[COORDINATOR].agreement_key)
+            for one in self.judges.everyone:
+                wallet = self.network.wallet(one.party.ring.account)
+                join(self.network.chain, wallet, one.role, one.party.secrets.signer.address, one.party.agreement_key)
             self.watch.step("members registered")
         buyer.post(self.spec, terms)
         self.watch.step("price locked")
@@ -227,7 +262,7 @@ class _Stage:
         entry = self.network.chain.job(job)
         if entry is None or entry.stage not in (Stage.TRAINING, Stage.SETTLING) or self._is_overdue(job):
             return coordinator.last_state(job, self.task)
-        names = {site.party.account: name for name, site in self.sites.items()}
+        names = {party.account: party.name for party in self.cast.parties.values()}
         with Loopback(
             self._seated(job),
             workers=2 if self.task.trains_long else 0,
@@ -248,9 +283,11 @@ class _Stage:
                 coordinator.settle(job, self.spec, channel)
         return state
 
-    def _seated(self, job: JobId) -> dict[Address, SeatedSite]:
+    def _seated(self, job: JobId) -> dict[Address, Reactor]:
+        if isinstance(self.task, JudgedProgram):
+            return self._judging(job, self.task)
         by_account = {site.party.account: (name, site) for name, site in self.sites.items()}
-        seated: dict[Address, SeatedSite] = {}
+        seated: dict[Address, Reactor] = {}
         for enrolment in self.network.chain.enrolments(job):
             name, site = by_account[enrolment.site]
             seated[enrolment.site] = SeatedSite(
@@ -265,6 +302,36 @@ class _Stage:
                 site=self.ready[name],
                 threads=cores(),
             )
+        return seated
+
+    def _judging(self, job: JobId, task: JudgedProgram) -> dict[Address, Reactor]:
+        """Everybody who deals rows, and the three who multiply them; some dealers dishonest, if the order says so."""
+        stand = stand_on(job, self.network.chain, self.spec, task)
+        by_account = {site.party.account: (name, site) for name, site in self.sites.items()}
+        deeds = dict(self.order.dishonest)
+        seated: dict[Address, Reactor] = {}
+        for enrolment in self.network.chain.enrolments(job):
+            name, site = by_account[enrolment.site]
+            part = Dishonest(task, Deed.named(deeds[name])) if name in deeds else task
+            rows = self.ready[name]
+            assert isinstance(rows, JudgedData)  # what such a task makes ready
+            seated[enrolment.site] = JudgedSite(
+                stand,
+                enrolment.seat,
+                partial(part.contribute, site=rows),
+                store=self.store,
+                journal=site.journal,
+                secrets=site.party.secrets,
+            )
+        for number, (one, rows) in enumerate(
+            zip(self.judges.evaluators, self.judges.rows, strict=True), len(stand.ground.sites)
+        ):
+            give = partial(task.examine, evaluator=rows)
+            seated[one.party.account] = Dealer(stand, number, give, journal=one.journal, secrets=one.party.secrets)
+        for which, one in enumerate(self.judges.aggregators):
+            own = one.party.secrets
+            secrets = AggregatorSecrets(own.signer, one.party.opener, own.entropy)
+            seated[one.party.account] = Aggregator(stand, which, journal=one.journal, secrets=secrets)
         return seated
 
     def _note_sent(self, sent: Sent, anchors: Sequence[Anchor]) -> None:
@@ -288,6 +355,8 @@ class _Stage:
                 site.steward.settle_budget(job, terms, costs, close(site.journal, job))
             self.watch.step(name)
         self.coordinator().collect(job, settled)
+        if settled is not None:
+            self.coordinator().record_standing(job, settled)
         self.watch.step(COORDINATOR)
         self.buyer().collect(job)
         self.watch.step(BUYER)

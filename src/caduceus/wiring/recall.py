@@ -17,6 +17,7 @@ from caduceus.edges.store import FolderStore
 from caduceus.edges.workspace import Workspace
 from caduceus.errors import Refused
 from caduceus.kinds import Address
+from caduceus.learn.judged.dishonest import Deed
 from caduceus.learn.rows import Ready
 from caduceus.learn.state import State
 from caduceus.market.ledger import Anchor, Enrolment, JobEntry
@@ -34,6 +35,7 @@ class Recalled:
     about  what the federation file says of its data
     sites  every site's rows as the job used them, by name; this machine plays all of them
     names  parties by account
+    deeds  by site that was made dishonest on purpose, its deed
     """
 
     label: str
@@ -46,6 +48,7 @@ class Recalled:
     about: About
     sites: Mapping[str, Ready]
     names: Mapping[Address, str]
+    deeds: Mapping[str, Deed]
 
     def name(self, account: Address) -> str:
         """The party behind an account; its hexadecimal form if nobody here has it."""
@@ -128,6 +131,7 @@ def recall(
         about=open_federation(Path(order.federation)).file.federation,
         sites=sites,
         names=order.names,
+        deeds={one.site: Deed.named(one.deed) for one in order.dishonest},
     )
 
 

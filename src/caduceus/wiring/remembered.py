@@ -23,7 +23,15 @@ class Named:
     account: Address
 
 
-@canon.record("run/order/1")
+@canon.record("run/misdeed/1")
+class Misdeed:
+    """A site made dishonest on purpose, for trying out, and its deed by name (see `learn.judged.dishonest`)."""
+
+    site: str
+    deed: str
+
+
+@canon.record("run/order/2")
 class Remembered:
     """One job of a run, as it was asked for on this machine.
 
@@ -32,6 +40,7 @@ class Remembered:
     data_root   folder under which data lie; "" if it came from the environment or was not needed
     url         the node without user and password; "" for the embedded chain
     parties     everyone who plays
+    dishonest   sites that do harm on purpose
     """
 
     label: str
@@ -40,6 +49,7 @@ class Remembered:
     data_root: str
     url: str
     parties: tuple[Named, ...]
+    dishonest: tuple[Misdeed, ...] = ()
 
     @property
     def names(self) -> dict[Address, str]:

@@ -69,8 +69,7 @@ class _Reader:
     """Knows functions and events by where the contracts are."""
 
     def __init__(self, deployment: Deployment) -> None:
-        places = (deployment.token, deployment.members, deployment.datasets, deployment.jobs)
-        parts = [(place, contract(name)) for place, name in zip(places, NAMES, strict=True)]
+        parts = [(place, contract(name)) for name, place in deployment.places]
         self._functions: dict[tuple[bytes, bytes], str] = {
             (at, one.selector): one.name for at, part in parts for one in part.functions.values()
         }

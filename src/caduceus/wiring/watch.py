@@ -6,8 +6,8 @@ from typing import Protocol
 
 from caduceus.errors import Error
 from caduceus.learn.state import State
+from caduceus.protocol.gram_for import AnySession
 from caduceus.protocol.round_record import RoundRecord
-from caduceus.protocol.secagg_session import Session
 
 
 class Watch(Protocol):
@@ -19,7 +19,7 @@ class Watch(Protocol):
     def step(self, text: str) -> None:
         """A step of the present part is done."""
 
-    def round(self, record: RoundRecord, state: State, session: Session) -> None:
+    def round(self, record: RoundRecord, state: State, session: AnySession) -> None:
         """A round is done."""
 
     def fault(self, who: str, problem: Error) -> None:

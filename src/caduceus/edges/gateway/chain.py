@@ -16,7 +16,18 @@ from caduceus.edges.gateway.deployment import Deployment, check
 from caduceus.edges.gateway.node import Node
 from caduceus.errors import PeerFault, Refused, Unavailable
 from caduceus.kinds import Address, Digest, JobId, Role, Seat, Stage, Tokens
-from caduceus.market.ledger import Anchor, BudgetMove, Claimed, DatasetEntry, Enrolment, JobEntry, Member, Omission
+from caduceus.market.ledger import (
+    Anchor,
+    BudgetMove,
+    Claimed,
+    DatasetEntry,
+    Enrolment,
+    Equivocated,
+    JobEntry,
+    Member,
+    Omission,
+)
+from caduceus.market.standing import Standing
 
 
 @final
@@ -50,6 +61,16 @@ class GatewayChain:
         if roles == 0:
             return None
         return Member(account, Role(roles), Address(unhex(signer)), agreement_key)
+
+    def entity_of(self, attester: Address, account: Address) -> Digest | None:
+        """The legal entity that an account is in an attester's word, or None."""
+        (entity,) = self._node.call(self._at.vouches, suite.VOUCHES["entityOf"], attester, account)
+        return Digest(entity) if any(entity) else None
+
+    def standing(self, token: int) -> Standing:
+        """What is known of a party, as of the day on which it was last written."""
+        ((good, bad, day),) = self._node.call(self._at.standing, suite.STANDING["tally"], token)
+        return Standing(good, bad, day)
 
     def dataset(self, dataset: Digest) -> DatasetEntry | None:
         """A data set as it stands, or None."""
@@ -119,12 +140,13 @@ class GatewayChain:
         coordinator, stage, deadline, max_rounds, sites, min_sites, buyer, price, token, stake, bond = fields[:11]
         max_sites, *durations = fields[11:15]
         sums, signer, payout, rolling, claims = fields[17:22]
-        epsilon_micro, delta_pico = fields[23:25]
+        epsilon_micro, delta_pico, forfeits, attester = fields[23:27]
         if stage == Stage.NONE:
             return None
         limits = (min_sites, max_sites, max_rounds)
         privacy = (epsilon_micro, delta_pico, sums)
-        opened = self._opened(job, buyer, (token, price, coordinator, stake, bond, *limits, *durations, *privacy))
+        parties = (token, price, coordinator, attester)
+        opened = self._opened(job, buyer, (*parties, stake, bond, *limits, *durations, *privacy))
         return JobEntry(
             id=job,
             buyer=Address(unhex(buyer)),
@@ -149,6 +171,8 @@ class GatewayChain:
             sums=sums,
             costs=opened[0],
             spec=opened[1],
+            attester=Address(unhex(attester)),
+            forfeits=forfeits,
         )
 
     def _opened(self, job: JobId, buyer: str, terms: tuple[object, ...]) -> tuple[Digest, Digest]:
@@ -171,8 +195,8 @@ class GatewayChain:
     def enrolments(self, job: JobId) -> Sequence[Enrolment]:
         """The job's seats, in their order."""
         return [
-            Enrolment(Seat(seat), Address(unhex(site)), Digest(dataset), Address(unhex(signer)), agreement_key)
-            for _, seat, site, dataset, signer, agreement_key in self._job_events("SiteEnrolled", job)
+            Enrolment(Seat(seat), Address(unhex(site)), Digest(dataset), Address(unhex(signer)), key, Digest(entity))
+            for _, seat, site, dataset, signer, key, entity in self._job_events("SiteEnrolled", job)
         ]
 
     def beacon(self, job: JobId) -> Digest:
@@ -213,6 +237,18 @@ class GatewayChain:
             Claimed(Address(unhex(account)), Tokens(amount), Tokens(returned))
             for _, account, amount, returned in self._job_events("Claimed", job)
         ]
+
+    def slashed(self, job: JobId) -> Sequence[Seat]:
+        """The seats whose stake the settlement forfeits, in rising order."""
+        return [Seat(seat) for values in self._job_events("JobSettled", job) for seat in values[-1]]
+
+    def equivocations(self, job: JobId) -> Sequence[Equivocated]:
+        """The seats that were shown to have signed two uploads for one round, in the order of showing."""
+        return [Equivocated(Seat(seat), round_) for _, seat, round_, *_ in self._job_events("SeatEquivocated", job)]
+
+    def recorded(self, job: JobId) -> Sequence[Seat]:
+        """The seats of which the job was entered in the site's standing, in the order of entering."""
+        return [Seat(seat) for _, seat, *_ in self._job_events("StandingRecorded", job)]
 
     def settlement_signatures(self, job: JobId) -> Sequence[tuple[Seat, bytes]]:
         """The quorum's signatures, from the transaction that settled; none if the job is not settled.

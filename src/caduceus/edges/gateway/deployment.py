@@ -5,15 +5,18 @@ from __future__ import annotations
 from eth_abi.abi import encode
 
 from caduceus import canon
-from caduceus.contracts import load
+from caduceus.contracts import NAMES, load
 from caduceus.edges.gateway.abi import contract, unhex
 from caduceus.edges.gateway.account import Account
 from caduceus.edges.gateway.node import Node
 from caduceus.errors import Refused
 from caduceus.kinds import Address
 
+_BEFORE_JOBS = 2
+"""Contracts that are told where Jobs will be, and so are deployed right before it."""
 
-@canon.record("chain/deployment/1")
+
+@canon.record("chain/deployment/2")
 class Deployment:
     """The suite on one chain."""
 
@@ -23,8 +26,16 @@ class Deployment:
     token: Address
     """The demo token, or whichever ERC-20 the network's jobs usually pay in."""
     members: Address
+    vouches: Address
     datasets: Address
+    standing: Address
     jobs: Address
+
+    @property
+    def places(self) -> tuple[tuple[str, Address], ...]:
+        """Where each contract is, by its name, the token's first."""
+        at = (self.token, self.members, self.vouches, self.datasets, self.standing, self.jobs)
+        return tuple(zip(NAMES, at, strict=True))
 
 
 def deploy(account: Account, *, supply: int) -> Deployment:
@@ -38,10 +49,14 @@ def deploy(account: Account, *, supply: int) -> Deployment:
     block = account.node.height()
     token = _create(account, "DemoToken", supply)
     members = _create(account, "Members")
-    # Jobs comes next, so its address is known; if another transaction of the account came between, Jobs would revert.
-    datasets = _create(account, "Datasets", members, account.creates(1))
-    jobs = _create(account, "Jobs", members, datasets)
-    return Deployment(account.node.chain_id(), block, token, members, datasets, jobs)
+    vouches = _create(account, "Vouches", members)
+    # Jobs comes after two more, so its address is known; if another transaction of the account came between, Jobs would
+    # revert.
+    foretold = account.creates(_BEFORE_JOBS)
+    datasets = _create(account, "Datasets", members, foretold)
+    standing = _create(account, "Standing", foretold)
+    jobs = _create(account, "Jobs", members, datasets, vouches, standing)
+    return Deployment(account.node.chain_id(), block, token, members, vouches, datasets, standing, jobs)
 
 
 def check(node: Node, deployment: Deployment) -> None:
@@ -52,21 +67,24 @@ def check(node: Node, deployment: Deployment) -> None:
     chain_id = node.chain_id()
     if chain_id != deployment.chain_id:
         raise Refused(f"the node is on chain {chain_id}, and the contracts are on chain {deployment.chain_id}")
-    places = (("Members", deployment.members), ("Datasets", deployment.datasets), ("Jobs", deployment.jobs))
+    _, *places = deployment.places
     for name, place in places:
         if not load(name).matches(node.code(place)):
             raise Refused(f"the code at 0x{place.hex()} is not that of the contract {name}")
-    jobs, datasets = contract("Jobs").functions, contract("Datasets").functions
-    links = (
-        ("Jobs.members", deployment.jobs, jobs["members"], deployment.members),
-        ("Jobs.datasets", deployment.jobs, jobs["datasets"], deployment.datasets),
-        ("Datasets.members", deployment.datasets, datasets["members"], deployment.members),
-        ("Datasets.spender", deployment.datasets, datasets["spender"], deployment.jobs),
-    )
-    for what, place, function, expected in links:
-        (found,) = node.call(place, function)
+    at = dict(places)
+    for name, link, expected in (
+        ("Jobs", "members", deployment.members),
+        ("Jobs", "datasets", deployment.datasets),
+        ("Jobs", "vouches", deployment.vouches),
+        ("Jobs", "standing", deployment.standing),
+        ("Datasets", "members", deployment.members),
+        ("Datasets", "spender", deployment.jobs),
+        ("Vouches", "members", deployment.members),
+        ("Standing", "recorder", deployment.jobs),
+    ):
+        (found,) = node.call(at[name], contract(name).functions[link])
         if unhex(found) != expected:
-            raise Refused(f"{what} is {found}, expected 0x{expected.hex()}")
+            raise Refused(f"{name}.{link} is {found}, expected 0x{expected.hex()}")
 
 
 def _create(account: Account, name: str, *arguments: object) -> Address:

@@ -10,6 +10,8 @@ from caduceus.kinds import Address, Digest, JobId
 from caduceus.market.ledger import JobTerms
 
 MEMBERS = contract("Members").functions
+VOUCHES = contract("Vouches").functions
+STANDING = contract("Standing").functions
 DATASETS = contract("Datasets").functions
 JOBS = contract("Jobs").functions
 TOKEN = contract("DemoToken").functions
@@ -26,6 +28,7 @@ def terms_tuple(terms: JobTerms) -> tuple[object, ...]:
         terms.token,
         terms.price,
         terms.coordinator,
+        terms.attester,
         terms.stake,
         terms.bond,
         terms.min_sites,

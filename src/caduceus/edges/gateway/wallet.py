@@ -14,6 +14,8 @@ from caduceus.errors import Misuse, Refused
 from caduceus.kinds import Address, Digest, JobId, Role, Seat, Tokens
 from caduceus.market.costs import Cost
 from caduceus.market.ledger import Anchor, JobTerms
+from caduceus.market.slashing import Equivocation
+from caduceus.market.standing import Showing
 from caduceus.ports import Sent
 
 
@@ -66,6 +68,18 @@ class GatewayWallet:
         """Give this account's data set back what a job that is over reserved beyond `cost`; once."""
         stated = (cost.sums, cost.epsilon_micro, cost.delta_pico)
         return self._jobs("releaseBudget", job, seat, suite.terms_tuple(terms), stated, siblings)
+
+    def vouch(self, account: Address, entity: Digest) -> Sent:
+        """Say, as an attester, which legal entity an account is."""
+        return self._account.invoke(self._at.vouches, suite.VOUCHES["vouch"], account, entity)
+
+    def revoke_vouch(self, account: Address) -> Sent:
+        """Take back what this attester said of an account."""
+        return self._account.invoke(self._at.vouches, suite.VOUCHES["revoke"], account)
+
+    def burn_standing(self, entity: Digest) -> Sent:
+        """Revoke the standing that an entity has in this attester's word."""
+        return self._account.invoke(self._at.standing, suite.STANDING["burn"], entity)
 
     # ------------------------------------------------------------ money
 
@@ -121,11 +135,18 @@ class GatewayWallet:
             return self._jobs("anchorMany", job, anchors[0].round, [first, *later])
         return self._jobs("anchor", job, anchors[0].round, *first)
 
-    def settle(self, job: JobId, claims: Digest, payout: Tokens, signatures: Sequence[tuple[Seat, bytes]]) -> Sent:
-        """Propose how the price is shared, with the signatures of more than two thirds of the sites."""
+    def settle(
+        self,
+        job: JobId,
+        claims: Digest,
+        payout: Tokens,
+        signatures: Sequence[tuple[Seat, bytes]],
+        slashed: Sequence[Seat] = (),
+    ) -> Sent:
+        """Propose how the price is shared and who loses a stake, with the signatures of more than two thirds."""
         ordered = sorted(signatures)
         seats = [seat for seat, _ in ordered]
-        return self._jobs("settle", job, claims, payout, seats, [signature for _, signature in ordered])
+        return self._jobs("settle", job, claims, payout, slashed, seats, [signature for _, signature in ordered])
 
     def complete(self, job: JobId) -> Sent:
         """Make a settlement final once its window is over."""
@@ -135,7 +156,17 @@ class GatewayWallet:
         """End a job whose stage ran out."""
         return self._jobs("expire", job)
 
+    def record_standing(self, job: JobId, seat: Seat, entity: Digest, shown: Showing) -> Sent:
+        """Enter in a site's standing what a completed job showed of it; once a seat."""
+        seen = shown.observation
+        return self._jobs("recordStanding", job, seat, entity, seen.good, seen.bad, shown.index, shown.siblings)
+
     # ------------------------------------------------------------ disputes
+
+    def slash_equivocation(self, found: Equivocation) -> Sent:
+        """Show that a seat signed two uploads for one round."""
+        (one, other), (one_signed, other_signed) = found.bodies, found.signatures
+        return self._jobs("slashEquivocation", found.job, found.seat, found.round, one, one_signed, other, other_signed)
 
     def dispute_leaf(
         self, job: JobId, round: int, seat: Seat, leaf_data: bytes, signature: bytes, siblings: Sequence[Digest]

@@ -58,6 +58,7 @@ class Inquiry:
         if state == OPENING:
             return
         require(state.answers is not None, "answers")
+        require(state.judged is None, "judged")
         require(state == replace(OPENING, round=1, phase=Phase.DONE, answers=state.answers), "phase")
         assert state.answers is not None
         check_answers(self.plan, state.answers)

@@ -96,6 +96,7 @@ class PrivateProgram:
         require(state.newton is None, "newton")
         require(state.answers is None, "answers")
         require(state.averaged is None, "averaged")
+        require(state.judged is None, "judged")
         if state.moments is not None:
             for name in ("rows", "positives"):
                 check_array(state.moments, name, (1,))

@@ -1,0 +1,1 @@
+"""Records that were not drawn by us, dealt out to workers: the worlds in which published results are repeated."""

@@ -1,0 +1,1 @@
+"""How updates become one: robust rules, most of them as functions of the matrix of inner products alone."""

@@ -1,0 +1,1 @@
+"""Judging updates that nobody sees: evidence in, weights and pay out; a pure function of public values."""
