@@ -83,10 +83,12 @@ def test_the_auditor_says_what_was_signed_and_what_was_done_again(finished):
     )
 
 
-def test_a_poisoner_earns_nothing_and_keeps_its_stake(order, tmp_path):
+def test_a_poisoner_earns_next_to_nothing_and_keeps_its_stake(order, tmp_path):
     done, end = played(tmp_path, replace(order, dishonest=((POISONER, "flips-labels"),)))
     assert end.stage is Stage.COMPLETED
-    assert end.pulled[POISONER] == (0, 2_000)
+    reward, stake = end.pulled[POISONER]
+    assert reward < 95_003 / len(small_job.SIX) / 5  # six sites and four rounds: it takes one to see what it does
+    assert stake == 2_000
     assert done.state.quality.auroc[0] > 0.8
     assert_audit_passes(tmp_path)
 
