@@ -86,10 +86,15 @@ def running(*arguments: str) -> Iterator[AnvilNode]:
             process.stdin.close()
 
 
+def require_anvil() -> None:
+    """Skip the test where anvil is not installed: it needs a real node, which comes with npm and not with pip."""
+    if command() is None:
+        pytest.skip("anvil is not installed: run `npm install` in contracts/, or set CADUCEUS_ANVIL")
+
+
 @pytest.fixture
 def anvil() -> Iterator[AnvilNode]:
     """A fresh anvil node; the test is skipped where anvil is not installed."""
-    if command() is None:
-        pytest.skip("anvil is not installed: run `npm install` in contracts/, or set CADUCEUS_ANVIL")
+    require_anvil()
     with running() as node:
         yield node

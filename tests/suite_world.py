@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from anvil_node import AnvilNode, command, running
+from anvil_node import AnvilNode, require_anvil, running
 from caduceus.crypto import head, merkle, sign
 from caduceus.edges.evm_embedded import Node as EmbeddedNode
 from caduceus.edges.evm_embedded import create
@@ -385,8 +385,7 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
     if request.param == "embedded":
         yield embedded_world()
         return
-    if command() is None:
-        pytest.skip("anvil is not installed: run `npm install` in contracts/, or set CADUCEUS_ANVIL")
+    require_anvil()
     with running() as anvil:
         yield anvil_world(anvil)
 

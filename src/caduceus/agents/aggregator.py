@@ -2,9 +2,8 @@
 
 It weighs by the public rule, which it computes itself. Two sums from one state, with other weights, would tell single
 updates apart; so it remembers one state and one vector of weights for every step of the job, whatever the round is
-called. And weights follow from
-what the mechanism carries from round to round: a coordinator that calls with another memory than the aggregators found
-is refused.
+called. And weights follow from what the mechanism carries from round to round: a coordinator that calls with another
+memory than the aggregators found is refused.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 
 from caduceus import canon
-from caduceus.agents.consent import COORDINATOR
 from caduceus.agents.dealing import Stand
 from caduceus.errors import PeerFault
 from caduceus.kinds import Floats
@@ -26,9 +24,10 @@ from caduceus.market.mechanism.rules import Mean, Memory, start
 from caduceus.ports import Journal
 from caduceus.protocol.envelope import kind_of
 from caduceus.protocol.gram_aggregator import AggregatorSecrets, GramAggregator
-from caduceus.protocol.gram_for import judge_for, opened, plan_for
+from caduceus.protocol.gram_for import opened, plan_for
 from caduceus.protocol.gram_session import GramPlan, Judge
 from caduceus.protocol.job_messages import Call
+from caduceus.protocol.secagg_reading import COORDINATOR
 
 _CALL = canon.tag_of(Call)
 _WEIGHTS = "weights"
@@ -94,16 +93,15 @@ class Aggregator:
     def _judge(self, state: State) -> Judge:
         """The public rule, which writes down what it leaves for the next round."""
         task, sites = self._stand.task, len(self._stand.ground.sites)
-        rule = judge_for(task, state, sites)
 
         def judge(gram: Floats, reports: Integers, present: npt.NDArray[np.bool_]) -> Integers:
-            weights = rule(gram, reports, present)
-            memory = task.memory_after(state, opened(task, state, gram, reports, present, sites=sites))
-            if memory is not None:
+            decided = task.decide(state, opened(task, state, gram, reports, present, sites=sites))
+            if decided.verdict is not None:
+                memory = decided.verdict.memory
                 packed = canon.pack(memory)
                 key = f"{self._memories(memory.rounds)}{canon.digest_bytes(packed).hex()}"
                 self._journal.put_all({key: packed}, at_once=False)
-            return weights
+            return decided.weights
 
         return judge
 

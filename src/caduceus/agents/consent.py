@@ -19,8 +19,8 @@ from caduceus.protocol.job_messages import Accord
 from caduceus.protocol.round_record import RoundRecord
 from caduceus.protocol.secagg_client import Revealed
 from caduceus.protocol.secagg_messages import Receipt
+from caduceus.protocol.secagg_reading import COORDINATOR
 
-COORDINATOR = "the coordinator"
 _DIGEST_BYTES = 32
 
 

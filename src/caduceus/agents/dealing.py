@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import final
 
 from caduceus import canon
-from caduceus.agents.consent import COORDINATOR, Consent, receipt_key
+from caduceus.agents.consent import Consent, receipt_key
 from caduceus.agents.standing import Secrets
 from caduceus.errors import PeerFault, Refused
 from caduceus.kinds import Digest, JobId, Seat, Stage
@@ -27,6 +27,7 @@ from caduceus.protocol.gram_for import ground_of, in_ring, plan_for
 from caduceus.protocol.gram_session import GramGround
 from caduceus.protocol.job_messages import Call, Offer
 from caduceus.protocol.round_record import RoundRecord
+from caduceus.protocol.secagg_reading import COORDINATOR
 
 Give = Callable[[State], Given]
 """What the party gives to the round that starts from a state."""

@@ -31,12 +31,12 @@ from caduceus.protocol.envelope import kind_of, read_signed
 from caduceus.protocol.job_messages import Call, Offer, Prepare
 from caduceus.protocol.secagg_client import Client, Revealed
 from caduceus.protocol.secagg_ground import Ground
+from caduceus.protocol.secagg_reading import COORDINATOR
 from caduceus.protocol.secagg_session import Session
 from caduceus.protocol.session_for import Grounds, session_for
 
 M = TypeVar("M", Prepare, Call, Offer)
 
-COORDINATOR = "the coordinator"
 _RELEASES = "release/"
 _CLOSED = "closed"
 _PREPARE, _CALL, _OFFER = canon.tag_of(Prepare), canon.tag_of(Call), canon.tag_of(Offer)

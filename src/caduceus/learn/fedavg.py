@@ -147,6 +147,13 @@ class FederatedAveraging:
         return float(rows > 0)
 
     def course(self, label: str, rows: int, round: int, fit: int, all_rows: float) -> Course:
+        """One site's training of one fit in one round, in an order that anyone can compute.
+
+        label     the site's public name
+        rows      how many it learns from, >= 1
+        round     of averaging, from 0
+        all_rows  training rows of all sites, which the penalty is a share of
+        """
         parts = -(-rows // self.spec.batch)
         batches: list[npt.NDArray[np.int64]] = []
         for epoch in range(self.spec.epochs):

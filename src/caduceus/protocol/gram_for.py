@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from caduceus import canon
-from caduceus.crypto import xwing
+from caduceus.crypto import rss, xwing
 from caduceus.errors import Refused
 from caduceus.kinds import Address, Digest, Floats, JobId
 from caduceus.learn.judged.opened import WHOLE, Opened
@@ -73,7 +73,7 @@ def judging_of(spec: JobSpec) -> Judging:
 
     Raises Refused if they are not, or it names other than three aggregators.
     """
-    if spec.judging is None or len(spec.judging.aggregators) != 3:
+    if spec.judging is None or len(spec.judging.aggregators) != rss.PARTIES:
         raise Refused("the specification names no three aggregators, who judge updates that nobody sees")
     return spec.judging
 

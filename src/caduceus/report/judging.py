@@ -129,6 +129,7 @@ def _round(one: JudgedRoundFacts, told: JudgingFacts) -> tuple[Html, ...]:
     lanes = [site.lane for site in one.sites]
 
     def names(*which: Lane) -> Html:
+        """Who is in these lanes, the first few by name."""
         found = [told.sites[seat].name for seat, lane in enumerate(lanes) if lane in which]
         if not found:
             return Html('<span class="soft">nobody</span>')

@@ -32,7 +32,7 @@ from caduceus.learn.spec import check as check_spec
 from caduceus.learn.state import OPENING, Judged, Moments, Phase, Quality, State, check_array, require
 from caduceus.learn.task import checked
 from caduceus.market.mechanism.judge import judge
-from caduceus.market.mechanism.rules import Memory, Rules, start
+from caduceus.market.mechanism.rules import Rules, start
 from caduceus.market.mechanism.seen import INDEPENDENT, Seen
 from caduceus.market.mechanism.verdict import Lane, Verdict
 
@@ -70,6 +70,18 @@ def build_judged(
     design = plan(schema, spec.features, spec.missing_indicators, spec.target)
     network = Perceptron(spec.averaging.hidden, spec.averaging.activation)
     return JudgedProgram(spec, schema, design, network, divided, rules, evaluators)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decision:
+    """What everybody finds from what a round opens.
+
+    weights  int64[sites], parts of `opened.WHOLE`, adding up to at most that
+    verdict  of a round of training; None in the others, which judge nobody
+    """
+
+    weights: npt.NDArray[np.int64]
+    verdict: Verdict | None
 
 
 @final
@@ -290,7 +302,11 @@ class JudgedProgram:
     # ------------------------------------------------------------ what everybody computes
 
     def weigh(self, state: State, opened: Opened) -> npt.NDArray[np.int64]:
-        """The weight of every site's first row: int64[sites], parts of `opened.WHOLE`, adding up to at most that.
+        """The weights alone of what `decide` finds."""
+        return self.decide(state, opened).weights
+
+    def decide(self, state: State, opened: Opened) -> Decision:
+        """The weight of every site's first row, and what was judged to find it.
 
         No site weighs so much that the sum showed it, whatever state a coordinator calls with (see `mixed`). Where
         fewer than three weigh anything, nothing is summed; in training the model then stays as it is for a round.
@@ -303,18 +319,15 @@ class JudgedProgram:
             case Phase.MOMENTS:
                 weights = whole(self._middle(opened))
             case Phase.TRAINING:
-                return mixed(whole(self._verdict(state, opened).weights))
+                verdict = judge(self.rules, _judged(state).memory, self.seen(state, opened))
+                return Decision(mixed(whole(verdict.weights)), verdict)
             case _:
                 rows = self._believed(state, opened)
                 weights = whole(rows / rows.sum())
         weights = mixed(weights)
         if not weights.any():
             raise Refused("the sum would be that of very few sites; nothing is opened")
-        return weights
-
-    def memory_after(self, state: State, opened: Opened) -> Memory | None:
-        """What the mechanism carries into the next round; None where a round does not judge."""
-        return self._verdict(state, opened).memory if state.phase is Phase.TRAINING else None
+        return Decision(weights, None)
 
     def combine(self, state: State, opened: Opened, total: Floats) -> State:
         """The next state.
@@ -325,15 +338,15 @@ class JudgedProgram:
         """
         total = checked(total, self.length(state))
         following = replace(state, round=state.round + 1)
-        weighed = self.weigh(state, opened)
-        part = max(float(weighed.sum()), 1.0) / (1 << 16)
+        decided = self.decide(state, opened)
+        if decided.verdict is not None:
+            return self._trained(state, following, decided.verdict, total, decided.weights)
+        part = max(float(decided.weights.sum()), 1.0) / WHOLE
         match state.phase:
             case Phase.MOMENTS:
                 rows = self._counted(opened).sum()
                 known = moments.combine(self.design, total / part * rows, noise=rows * 0.5 / self.scale(state))
                 return replace(following, moments=known, phase=Phase.TRAINING, judged=self._start(opened.sites))
-            case Phase.TRAINING:
-                return self._trained(state, following, self._verdict(state, opened), total, weighed)
             case _:
                 rows = self._counted(opened)[self._believed(state, opened) > 0].sum()
                 found = quality.combine(total / part, 1 + len(self.strata), float(rows))
@@ -371,10 +384,6 @@ class JudgedProgram:
             memory=start(self.rules, sites, sites + self.evaluators),
             by_stratum=None,
         )
-
-    def _verdict(self, state: State, opened: Opened) -> Verdict:
-        judged = _judged(state)
-        return judge(self.rules, judged.memory, self.seen(state, opened))
 
     def seen(self, state: State, opened: Opened) -> Seen:
         """What the mechanism goes by, from what a round of training opens."""
