@@ -120,6 +120,27 @@ def peek_tag(data: bytes) -> str | None:
         return None
 
 
+def peek_bytes(data: bytes, most: int) -> tuple[bytes, ...]:
+    """The byte strings right behind the tag of a record's bytes, `most` of them at most, the rest unread.
+
+    For routing only: takes no longer for a record that is long, or that is broken further on.
+    """
+    tag, found = peek_tag(data), list[bytes]()
+    if tag is None:
+        return ()
+    size = len(tag.encode())
+    at = (1 if data[0] < 0x98 else 2) + (1 if size < 24 else 2) + size
+    while len(found) < most and at < len(data) and data[at] >> 5 == 2 and data[at] & 31 <= 26:
+        wide = (0, 1, 2, 4)[max(0, (data[at] & 31) - 23)]  # bytes that the length takes beside the first
+        start = at + 1 + wide
+        size = int.from_bytes(data[at + 1 : start]) if wide else data[at] & 31
+        if start + size > len(data):
+            break
+        found.append(data[start : start + size])
+        at = start + size
+    return tuple(found)
+
+
 def digest(value: object) -> Digest:
     """SHA-256 of a record's canonical bytes."""
     return Digest(sha256(pack(value)).digest())

@@ -11,6 +11,7 @@ from caduceus.errors import PeerFault, Refused
 from caduceus.protocol import secagg_upload as uploads
 from caduceus.protocol.secagg_client import Step
 from caduceus.protocol.secagg_exchange import Exchange
+from caduceus.protocol.secagg_recheck import recheck_round
 from caduceus.protocol.secagg_replay import replay, upload_leaf
 from caduceus.protocol.secagg_server import Phase, Server
 from caduceus.protocol.secagg_setup import Layout
@@ -51,6 +52,8 @@ def test_whatever_one_site_sends_the_server_raises_nothing_and_sums_the_rest(pha
     assert total.tolist() == play.plain_sum(play.server.survivors)
     assert {0, 1, 3, 4} <= set(play.server.survivors)
     assert {fault.seat for fault in play.server.faults} <= {BAD}
+    found = recheck_round(play.server.exchange(), STAGE.foundation)  # it would name an honest coordinator
+    assert len(found) == len(play.server.faults)
     assert play.replayed()[0].tolist() == total.tolist()
 
 

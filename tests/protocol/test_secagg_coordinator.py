@@ -104,7 +104,6 @@ ANY_PHASE = {
     "an unknown scheme": lambda phase: (
         lambda message: [resealed(message, lambda signed: with_fields(signed, scheme="none"))]
     ),
-    "a message of another round": lambda phase: lambda message: [honest(1)[phase, BAD]],
     "another site's message": lambda phase: lambda message: [honest()[phase, BAD + 1]],
     "more bytes than any message has": lambda phase: lambda message: [bytes(10**6)],
 }
@@ -149,6 +148,57 @@ def test_a_message_of_another_phase_is_late_or_wrong_and_never_taken(phase, ahea
     assert (BAD in play.server.survivors) == (phase > Phase.UPLOAD)
 
 
+# ---------------------------------------------------------------- of another round, or of a set-up
+
+SET_UP = STAGE.foundation.record
+OTHER_RING = STAGE.session(bits=32).digest
+LONGER = altered_upload(SESSION, SIGNER, vector=np.arange(6, dtype="<u8"), session=ELSEWHERE)
+STRAYS = [
+    ("uploaded in another session", Phase.UPLOAD, altered_upload(SESSION, SIGNER, session=ELSEWHERE)),
+    ("uploaded in another ring", Phase.UPLOAD, altered_upload(SESSION, SIGNER, session=OTHER_RING)),
+    ("uploaded more in another session", Phase.UPLOAD, LONGER),
+    ("signed with another key there", Phase.UPLOAD, altered_upload(SESSION, signer_of(5), session=ELSEWHERE)),
+    ("consented in another session", Phase.CONSENT, altered(SIGNER, Consent, session=ELSEWHERE)),
+    ("opened in another session", Phase.OPEN, altered(SIGNER, Opening, session=ELSEWHERE)),
+    *(("of another round", phase, lambda _, phase=phase: [honest(1)[phase, BAD]]) for phase in PHASES),
+    *(("advertised in the set-up", phase, lambda _: [SET_UP.advertisements[BAD]]) for phase in PHASES),
+    *(("dealt in the set-up", phase, lambda _: [SET_UP.deals[BAD]]) for phase in PHASES),
+    *(("confirmed in the set-up", phase, lambda _: [SET_UP.confirms[BAD]]) for phase in PHASES),
+    *(("endorsed in the set-up", phase, lambda _: [SET_UP.endorses[BAD]]) for phase in PHASES),
+]
+STRAY_NAMES = [f"{what}-{phase.name.lower()}" for what, phase, _ in STRAYS]
+
+
+@pytest.mark.parametrize(("what", "phase", "change"), STRAYS, ids=STRAY_NAMES)
+def test_a_stray_names_nobody_its_sender_is_silent_and_the_rest_is_summed(what, phase, change):
+    play = played(phase, change)
+    assert play.faults() == []
+    assert play.server.survivors == (HONEST if phase is Phase.UPLOAD else EVERYBODY)
+    assert BAD not in play.server._intake.taken[phase]
+
+
+@pytest.mark.parametrize(("what", "phase", "change"), STRAYS, ids=STRAY_NAMES)
+def test_after_strays_a_site_is_waited_for_and_its_true_message_is_taken(what, phase, change):
+    kept = []
+
+    def strays(message):
+        kept.append(message)
+        return [*change(message), *change(message)]
+
+    play = Play(stage=STAGE, sites={BAD: only(phase, strays)})
+    play.until(phase)
+    assert not play.server.ready
+    play._speak(Phase.DONE, BAD, kept)
+    assert play.server.ready
+    play._speak(Phase.DONE, BAD, [*change(kept[0])])  # a stray is no second message either
+    while play.server.phase is not Phase.DONE:
+        play._answer(play.close())
+    assert BAD in play.server._intake.taken[phase]
+    assert play.server.survivors == play.server.summed == EVERYBODY
+    assert play.server.totals[0].tolist() == play.plain_sum(EVERYBODY)
+    assert play.faults() == []
+
+
 # ---------------------------------------------------------------- uploads
 
 
@@ -189,8 +239,7 @@ UPLOADS = [
     ("20 bytes of vector, 5 of 64 bits were due", altered_upload(SESSION, SIGNER, vector=np.arange(5, dtype="<u4"))),
     ("0 bytes of vector, 5 of 64 bits were due", altered_upload(SESSION, SIGNER, vector=np.zeros(0, "<u8"))),
     ("sent 560 bytes, at most 552 are due", altered_upload(SESSION, SIGNER, vector=np.arange(6, dtype="<u8"))),
-    ("another round or from another seat", altered_upload(SESSION, SIGNER, session=ELSEWHERE)),
-    ("another round or from another seat", altered_upload(SESSION, SIGNER, session=STAGE.session(bits=32).digest)),
+    ("another round or from another seat", altered_upload(SESSION, SIGNER, session=b"")),
     ("another round or from another seat", altered_upload(SESSION, SIGNER, seat=3)),
     ("not signed by its registered signer", altered_upload(SESSION, signer_of(3))),
     ("not signed by its registered signer", altered_upload(STAGE.session(round=1), SIGNER)),
@@ -247,9 +296,9 @@ SAID = [
         altered(SIGNER, Consent, tags=lambda old: old[:-1].copy()),
     ),
     (Phase.CONSENT, "consented to another survivor list", altered(SIGNER, Consent, tags=lambda old: old.view("<u4"))),
-    (Phase.CONSENT, "another round or from another seat", altered(SIGNER, Consent, session=ELSEWHERE)),
+    (Phase.CONSENT, "another round or from another seat", altered(SIGNER, Consent, session=b"")),
     (Phase.CONSENT, "another round or from another seat", altered(SIGNER, Consent, seat=3)),
-    (Phase.OPEN, "another round or from another seat", altered(SIGNER, Opening, session=ELSEWHERE)),
+    (Phase.OPEN, "another round or from another seat", altered(SIGNER, Opening, session=ELSEWHERE[1:])),
     (Phase.OPEN, "another round or from another seat", altered(SIGNER, Opening, seat=3)),
     (Phase.OPEN, "not the one it was given", altered(SIGNER, Opening, shares=lambda old: old + np.uint32(1))),
     (Phase.OPEN, "not the one it was given", altered(SIGNER, Opening, shares=lambda old: old[::-1].copy())),

@@ -11,7 +11,6 @@ from adversary import (
     a_setup_site,
     altered,
     altered_deal,
-    altered_upload,
     altered_vouched,
     only,
     prepared,
@@ -24,9 +23,9 @@ from caduceus import canon
 from caduceus.errors import PeerFault
 from caduceus.protocol.secagg_exchange import Exchange
 from caduceus.protocol.secagg_intake import SECOND, Fault
-from caduceus.protocol.secagg_messages import Advertise, Confirm, Consent, Deal, Opening
+from caduceus.protocol.secagg_messages import Advertise, Confirm, Consent, Deal, Endorse, Opening
 from caduceus.protocol.secagg_recheck import Rechecked, recheck_round, recheck_setup
-from caduceus.protocol.secagg_server import Phase
+from caduceus.protocol.secagg_server import EXPECTS, Phase
 from caduceus.protocol.secagg_setup import Layout
 from caduceus.protocol.secagg_setup_record import Foundation, SetupRecord
 from caduceus.protocol.secagg_setup_server import SETUP_EXPECTS, SetupPhase
@@ -74,13 +73,13 @@ def test_what_a_site_signed_in_a_set_up_shows_its_fault(phase, change):
 @pytest.mark.parametrize(
     ("phase", "change"),
     [
-        (SetupPhase.ADVERTISE, altered_vouched(LIAR, Advertise, setup=bytes(32))),
-        (SetupPhase.DEAL, altered_deal(LIAR, header={"roster": bytes(32)})),
+        (SetupPhase.ADVERTISE, altered_vouched(LIAR + 1, Advertise)),
         (SetupPhase.DEAL, altered_deal(LIAR, sealed=lambda old: old[::-1].copy())),
-        (SetupPhase.CONFIRM, altered(signer_of(LIAR), Confirm, roster=bytes(32))),
+        (SetupPhase.CONFIRM, altered(signer_of(LIAR + 1), Confirm)),
+        (SetupPhase.ENDORSE, altered(signer_of(LIAR + 1), Endorse)),
     ],
 )
-def test_what_an_honest_site_may_have_signed_elsewhere_shows_nothing(phase, change):
+def test_what_a_site_did_not_sign_shows_nothing(phase, change):
     """The coordinator could have put it in the place of what the site sent."""
     _, found = of_setup(phase, change)
     assert is_of_the_liar(found)
@@ -122,15 +121,14 @@ def test_what_a_site_signed_in_a_round_shows_its_fault(phase, change):
 @pytest.mark.parametrize(
     ("phase", "change"),
     [
-        (Phase.UPLOAD, altered_upload(prepared(SITES).session(), signer_of(LIAR), session=bytes(32))),
+        (Phase.UPLOAD, lambda message: [message[:-1] + bytes([message[-1] ^ 1])]),
         (Phase.CONSENT, altered(signer_of(LIAR), Consent, survivors=bytes(32))),  # it may have been shown another list
-        (Phase.CONSENT, altered(signer_of(LIAR), Consent, session=bytes(32))),
-        (Phase.OPEN, altered(signer_of(LIAR), Opening, session=bytes(32))),
+        (Phase.OPEN, altered(signer_of(LIAR + 1), Opening)),
         # a dealer that sides with the coordinator may have dealt it this share, under another header
         (Phase.OPEN, altered(signer_of(LIAR), Opening, shares=lambda old: old ^ np.uint32(1))),
     ],
 )
-def test_what_an_honest_site_may_have_signed_in_another_round_shows_nothing(phase, change):
+def test_what_an_honest_site_may_have_been_led_to_sign_shows_nothing(phase, change):
     _, found = of_round(phase, change)
     assert is_of_the_liar(found)
     assert not found[0].is_shown
@@ -222,24 +220,70 @@ def honest_setup(**changes) -> SetupPlay:
     return play
 
 
-HONEST, ELSEWHERE = honest_setup(), honest_setup(first=2)
+HONEST, ELSEWHERE, BEGUN_BEFORE = honest_setup(), honest_setup(first=2), honest_setup()
 
 
 def said(play: SetupPlay, phase: SetupPhase) -> bytes:
     return next(body for heard, seat, body in play.heard if (heard, seat) == (phase, LIAR))
 
 
-@pytest.mark.parametrize("due", [SetupPhase.ADVERTISE, SetupPhase.DEAL, SetupPhase.CONFIRM])
+def header_of(deal: bytes) -> bytes:
+    return canon.unpack(Deal, deal).header
+
+
+PASSED_OVER = [
+    *((f"{at.name.lower()} of another set-up", at, said(ELSEWHERE, at)) for at in SETUP_EXPECTS),
+    *((f"{at.name.lower()} of a set-up begun before", at, said(BEGUN_BEFORE, at)) for at in [*SETUP_EXPECTS][1:]),
+    ("the header of another set-up", SetupPhase.DEAL, header_of(said(ELSEWHERE, SetupPhase.DEAL))),
+    ("an earlier phase", SetupPhase.DEAL, said(HONEST, SetupPhase.ADVERTISE)),
+    ("an earlier phase again", SetupPhase.ENDORSE, said(HONEST, SetupPhase.DEAL)),
+    ("of a roster that there was not", SetupPhase.ADVERTISE, said(HONEST, SetupPhase.CONFIRM)),
+    ("of an outcome that there was not", SetupPhase.CONFIRM, said(HONEST, SetupPhase.ENDORSE)),
+]
+
+
+@pytest.mark.parametrize(("due", "evidence"), [one[1:] for one in PASSED_OVER], ids=[one[0] for one in PASSED_OVER])
 @pytest.mark.parametrize("why", ["is rude", SECOND])
-def test_messages_of_another_set_up_frame_nobody(due, why):
-    assert framed(Fault(LIAR, SETUP_EXPECTS[due], why, said(ELSEWHERE, due))) == [False]
+def test_a_coordinator_that_names_a_site_for_what_may_have_come_late_in_a_set_up_is_named_itself(due, evidence, why):
+    with pytest.raises(PeerFault, match=f"names seat {LIAR} for a message that it had to pass over") as found:
+        framed(Fault(LIAR, SETUP_EXPECTS[due], why, evidence))
+    assert (found.value.who, found.value.evidence) == ("the coordinator", evidence)
+
+
+def in_a_round(phase, number):
+    play = Play(stage=prepared(SITES), session=prepared(SITES).session(round=number))
+    play.run()
+    return next(body for heard, seat, body in play.heard if (heard, seat) == (phase, LIAR))
 
 
 @pytest.mark.parametrize("why", ["is rude", SECOND])
-def test_messages_of_another_phase_frame_nobody(why):
-    late = Fault(LIAR, canon.tag_of(Confirm), why, said(HONEST, SetupPhase.ENDORSE))
-    early = Fault(LIAR, canon.tag_of(Deal), why, said(HONEST, SetupPhase.ADVERTISE))
-    assert framed(late, early) == [False, False]
+def test_a_coordinator_that_names_a_site_for_what_may_have_come_late_in_a_round_is_named_itself(why):
+    play, record = Play(stage=prepared(SITES)), prepared(SITES).foundation.record
+    play.run()
+    late = [
+        *((due, in_a_round(phase, 1)) for phase, due in EXPECTS.items()),
+        (EXPECTS[Phase.UPLOAD], in_a_round(Phase.UPLOAD, 1)[:512]),
+        (EXPECTS[Phase.CONSENT], record.endorses[LIAR]),
+        (EXPECTS[Phase.CONSENT], record.confirms[LIAR]),
+        (EXPECTS[Phase.OPEN], record.advertisements[LIAR]),
+        (EXPECTS[Phase.OPEN], record.confirms[LIAR + 1]),
+        (EXPECTS[Phase.CONSENT], in_a_round(Phase.UPLOAD, 0)),
+        (EXPECTS[Phase.OPEN], in_a_round(Phase.CONSENT, 0)),
+    ]
+    for due, evidence in late:
+        with pytest.raises(PeerFault, match="had to pass over") as found:
+            recheck_round(accused(play, Fault(LIAR, due, why, evidence)), play.stage.foundation)
+        assert found.value.who == "the coordinator"
+
+
+def test_what_a_site_signed_in_the_set_up_may_be_held_against_it_in_a_round_when_it_is_opened():
+    """With what it opened the record decides; here nothing is wrong with it, and the coordinator's word is all."""
+    play = Play(stage=prepared(SITES))
+    play.run()
+    foundation = play.stage.foundation
+    for evidence in (foundation.record.confirms[LIAR], foundation.dealt[LIAR].signed):
+        exchange = accused(play, Fault(LIAR, canon.tag_of(Opening), "lied", evidence))
+        assert [one.is_shown for one in recheck_round(exchange, foundation)] == [False]
 
 
 @pytest.mark.parametrize("why", ["is rude", SECOND])

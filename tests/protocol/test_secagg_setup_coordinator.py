@@ -8,16 +8,20 @@ import pytest
 from adversary import (
     COORDINATOR,
     DOMAIN,
+    JOB,
     SetupPlay,
     a_setup,
     a_setup_site,
     altered,
     altered_deal,
     altered_vouched,
+    framed,
     identity_of,
     only,
     reads,
+    said_by,
     signer_of,
+    upload_kind,
     with_fields,
 )
 from caduceus import canon
@@ -29,6 +33,7 @@ from caduceus.protocol.secagg_intake import SECOND
 from caduceus.protocol.secagg_messages import (
     Advertise,
     Confirm,
+    Consent,
     Deal,
     Endorse,
     Endorsed,
@@ -38,6 +43,7 @@ from caduceus.protocol.secagg_messages import (
     RosterFor,
 )
 from caduceus.protocol.secagg_plan import Family, Plan
+from caduceus.protocol.secagg_recheck import recheck_setup
 from caduceus.protocol.secagg_setup import Layout
 from caduceus.protocol.secagg_setup_server import SetupPhase, SetupServer
 
@@ -59,7 +65,11 @@ def everyone_but(*seats, setup=SETUP):
 
 def played(phase, change, *, setup=FIVE, bad=BAD):
     """A set-up in which one site does this in one phase; the others notice nothing."""
-    play = SetupPlay(setup=setup, sites={bad: only(phase, change)})
+    return ended(SetupPlay(setup=setup, sites={bad: only(phase, change)}), phase, setup=setup, bad=bad)
+
+
+def ended(play, phase, *, setup=FIVE, bad=BAD):
+    """The set-up to its end, from which the site is left out if it had no part in this phase."""
     found = play.run()
     left_out = () if phase is SetupPhase.ENDORSE else (bad,)
     assert found.foundation.ready.seats == everyone_but(*left_out, setup=setup)
@@ -135,8 +145,6 @@ ANY_PHASE = {
     "the other scheme's name": enveloped(
         lambda signed: with_fields(signed, scheme="ml-dsa-65" if signed.scheme == SCHEME else SCHEME)
     ),
-    "a message of another set-up": lambda phase: lambda message: [said(phase, BAD, with_fields(FIVE, first=2))],
-    "another site's message": lambda phase: lambda message: [said(phase, BAD + 1, FIVE)],
     "more bytes than any message has": lambda phase: lambda message: [bytes(10**6)],
     "the right kind and nothing else": lambda phase: lambda message: [canon.pack(Signed(b"", "", b""))],
 }
@@ -151,12 +159,104 @@ def test_a_broken_message_names_its_sender_in_any_phase_and_the_rest_gets_ready(
 
 
 @pytest.mark.parametrize("phase", MESSAGES, ids=lambda phase: phase.name.lower())
+def test_another_sites_message_of_this_set_up_names_its_sender(phase):
+    play = SetupPlay(setup=FIVE)
+    play.sites = {BAD: only(phase, lambda message: [said(phase, BAD - 1, play=play)])}
+    assert named(ended(play, phase)) == [due(phase)]
+
+
+# ---------------------------------------------------------------- of another phase, roster or set-up
+
+
+@pytest.mark.parametrize("phase", MESSAGES, ids=lambda phase: phase.name.lower())
 @pytest.mark.parametrize("ahead", MESSAGES, ids=lambda phase: phase.name.lower())
-def test_a_message_of_another_phase_is_late_or_wrong_and_never_taken(phase, ahead):
+def test_a_message_of_another_phase_is_never_taken_and_names_nobody_where_it_may_have_come_late(phase, ahead):
+    """The set-up was begun before, with another roster, or before there was one."""
     if phase is ahead:
         return
-    play = played(phase, lambda message: [said(ahead, BAD, FIVE)])
-    assert named(play) == ([] if ahead < phase else [due(phase)])
+    assert named(played(phase, lambda message: [said(ahead, BAD, FIVE)])) == []
+
+
+def test_a_message_of_this_roster_before_its_time_names_its_sender():
+    def confirm(message):
+        header = reads(Header, canon.unpack(Deal, message).header)
+        tables = np.zeros((4, FIVE.rounds, 2, 32), np.uint8)
+        return [said_by(BAD, Confirm(header.setup, header.roster, BAD, (), tables))]
+
+    assert named(played(SetupPhase.DEAL, confirm)) == [due(SetupPhase.DEAL)]
+
+
+OF_A_ROUND = said_by(BAD, Consent(ELSEWHERE, BAD, ELSEWHERE, np.zeros((5, 32), np.uint8)))
+BEFORE = with_fields(FIVE, first=2)
+LARGER = altered_deal(BAD, header={"roster": ELSEWHERE}, parcels=lambda old: (*old, bytes(10**6)))
+STRAYS = [
+    ("advertised in another set-up", SetupPhase.ADVERTISE, altered_vouched(BAD, Advertise, setup=ELSEWHERE)),
+    ("dealt in another set-up", SetupPhase.DEAL, altered_deal(BAD, header={"setup": ELSEWHERE})),
+    ("dealt for another roster", SetupPhase.DEAL, altered_deal(BAD, header={"roster": ELSEWHERE})),
+    ("dealt more in another set-up", SetupPhase.DEAL, LARGER),
+    ("confirmed in another set-up", SetupPhase.CONFIRM, altered(SIGNER, Confirm, setup=ELSEWHERE)),
+    ("confirmed another roster", SetupPhase.CONFIRM, altered(SIGNER, Confirm, roster=ELSEWHERE)),
+    ("signed with another key there", SetupPhase.CONFIRM, altered(signer_of(5), Confirm, roster=ELSEWHERE)),
+    ("confirmed as another seat there", SetupPhase.CONFIRM, altered(SIGNER, Confirm, roster=ELSEWHERE, seat=3)),
+    ("endorsed another outcome", SetupPhase.ENDORSE, altered(SIGNER, Endorse, ready=ELSEWHERE)),
+    *(("of a round", phase, lambda _: [OF_A_ROUND]) for phase in MESSAGES),
+    *(("begun before", phase, lambda _, phase=phase: [said(phase, BAD, FIVE)]) for phase in MESSAGES[1:]),
+    *(("elsewhere", phase, lambda _, phase=phase: [said(phase, BAD, BEFORE)]) for phase in MESSAGES),
+]
+STRAY_NAMES = [f"{what}-{phase.name.lower()}" for what, phase, _ in STRAYS]
+
+
+@pytest.mark.parametrize(("what", "phase", "change"), STRAYS, ids=STRAY_NAMES)
+def test_a_stray_names_nobody_its_sender_is_silent_and_the_rest_gets_ready(what, phase, change):
+    play = played(phase, change)
+    assert named(play) == []
+    assert BAD not in play.server._intake.taken[phase]
+
+
+@pytest.mark.parametrize(("what", "phase", "change"), STRAYS, ids=STRAY_NAMES)
+def test_after_strays_a_site_is_waited_for_and_its_true_message_is_taken(what, phase, change):
+    kept = []
+
+    def strays(message):
+        kept.append(message)
+        return [*change(message), *change(message)]
+
+    play = SetupPlay(setup=FIVE, sites={BAD: only(phase, strays)})
+    play.until(phase)
+    assert not play.server.ready
+    for message in (kept[0], *change(kept[0])):  # a stray is no second message either
+        assert play.server.receive(BAD, message) == []
+        assert play.server.ready
+    while play.server.phase is not SetupPhase.DONE:
+        play._answer(play.close())
+    found = play.prepared()
+    assert found.foundation.ready.seats == everyone_but(setup=FIVE)
+    assert found.grounds.keys() == set(everyone_but(setup=FIVE))
+    assert named(play) == []
+
+
+@pytest.mark.parametrize("inside", ["an upload", "a deal", "an advertisement"])
+def test_a_deal_with_a_stray_for_its_header_names_nobody_and_no_stranger_holds_it_against_the_coordinator(inside):
+    """What would be kept as evidence is the header, which its sender chose: read alone, it is a stray or late."""
+
+    def header(deal):
+        if inside == "an advertisement":
+            return said(SetupPhase.ADVERTISE, BAD, play=play)
+        if inside == "a deal":
+            return canon.pack(canon.unpack(Deal, said(SetupPhase.DEAL, BAD, FIVE)))
+        return an_upload_elsewhere()
+
+    play = SetupPlay(setup=FIVE)
+    change = lambda message: [canon.pack(with_fields(canon.unpack(Deal, message), header=header(message)))]  # noqa: E731
+    play.sites = {BAD: only(SetupPhase.DEAL, change)}
+    assert named(ended(play, SetupPhase.DEAL)) == []
+    assert recheck_setup(play.prepared().foundation) == ()
+
+
+def an_upload_elsewhere():
+    body = canon.pack(upload_kind()(ELSEWHERE, BAD, ELSEWHERE))
+    struct = sign.Upload(JOB, 0, BAD, canon.digest_bytes(body))
+    return framed(Signed(body, SCHEME, SIGNER.sign(sign.digest(DOMAIN, struct))), b"")
 
 
 # ---------------------------------------------------------------- messages that are well signed, and wrong
@@ -179,7 +279,6 @@ ADVERTISED = [
     ("no public key", {"kem_key": lambda old: b"\xff" * 3 + old[3:]}),  # an ML-KEM coefficient above the modulus
     ("no public key", {"kem_key": lambda old: old[:-1]}),
     ("no public key", {"kem_key": b""}),
-    ("another set-up", {"setup": ELSEWHERE}),
     ("another set-up", {"setup": b""}),
     ("from another seat", {"seat": 3}),
     ("from another seat", {"seat": 2**70}),
@@ -206,8 +305,8 @@ def test_a_site_that_vouches_with_a_key_that_it_did_not_enrol_is_named():
 
 NOT_OF_THE_HEADER = "not those of its signed header"
 DEALT = [
-    ("another roster", altered_deal(BAD, header={"roster": ELSEWHERE})),
-    ("another set-up", altered_deal(BAD, header={"setup": ELSEWHERE})),
+    ("another roster", altered_deal(BAD, header={"roster": ELSEWHERE[1:]})),
+    ("another set-up", altered_deal(BAD, header={"setup": b""})),
     ("from another seat", altered_deal(BAD, header={"seat": 3})),
     (NOT_OF_THE_HEADER, altered_deal(BAD, header={"deal_root": ELSEWHERE})),
     (NOT_OF_THE_HEADER, altered_deal(BAD, header={"commitments": ELSEWHERE})),
@@ -244,8 +343,8 @@ def test_a_false_deal_names_its_sender(why, change):
 
 
 CONFIRMED = [
-    ("another roster", {"roster": ELSEWHERE}),
-    ("another set-up", {"setup": ELSEWHERE}),
+    ("another roster", {"roster": ELSEWHERE[1:]}),
+    ("another set-up", {"setup": ELSEWHERE + b"x"}),
     ("from another seat", {"seat": 3}),
     ("not one per neighbour and round", {"tables": lambda old: old[:-1].copy()}),
     ("not one per neighbour and round", {"tables": lambda old: old[:, :1].copy()}),
@@ -276,7 +375,7 @@ def test_nobody_misses_what_was_not_dealt_to_it():
 
 
 ENDORSED = [
-    ("another outcome", {"ready": ELSEWHERE}),
+    ("another outcome", {"ready": b""}),
     ("for another seat", {"seat": 3}),
     ("endorsed another outcome", {"tags": lambda old: old[:-1].copy()}),
     ("endorsed another outcome", {"tags": lambda old: old.reshape(-1).copy()}),

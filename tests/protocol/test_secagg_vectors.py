@@ -498,6 +498,18 @@ def test_a_coordinator_names_whoever_broke_a_set_up(layout, case):
     assert [fault.seat for fault in server.faults] == [case["seat"]]
 
 
+@pytest.mark.parametrize("case", SETUP["strays"], ids=why)
+def test_a_coordinator_of_a_set_up_passes_over_what_may_have_come_late(layout, case):
+    server, seat = server_in(layout, case["phase"]), case["seat"]
+    for other, message in enumerate(unhexed(SETUP[PHASES[case["phase"]]])):
+        if other != seat:
+            assert server.receive(other, message) == []
+    assert [*server.receive(seat, message_of(case)), *server.receive(seat, message_of(case))] == []
+    assert (server.faults, server.ready) == ([], False)
+    assert server.receive(seat, bytes.fromhex(SETUP[PHASES[case["phase"]]][seat])) == []
+    assert (server.faults, server.ready) == ([], True)
+
+
 def blamed(problem):
     return problem.who if isinstance(problem, PeerFault) else None
 
@@ -625,6 +637,19 @@ def test_a_coordinator_names_whoever_broke_a_round(session, foundation, case):
     server, _ = round_server_in(session, foundation, case["phase"])
     assert server.receive(case["seat"], message_of(case)) == []
     assert [fault.seat for fault in server.faults] == [case["seat"]]
+
+
+@pytest.mark.parametrize("case", ROUND["strays"], ids=why)
+def test_a_coordinator_of_a_round_passes_over_what_may_have_come_late(session, foundation, case):
+    server, _ = round_server_in(session, foundation, case["phase"])
+    seat, due = case["seat"], ROUND[ROUND_PHASES[case["phase"]]]
+    assert server.receive(seat, message_of(case)) == []
+    assert (server.faults, server.ready) == ([], False)
+    for one, message in due.items():
+        server.receive(int(one), bytes.fromhex(message))
+    assert server.faults == []
+    assert seat in server._intake.taken[server.phase]
+    server.advance()
 
 
 @pytest.mark.parametrize("case", ROUND["bad_told"], ids=why)

@@ -67,9 +67,10 @@ def setup(chance: Chance) -> Json:
         },
         "bad_messages": [
             *bad_advertisements(done, chance),
-            *bad_deals(done, chance),
+            *bad_deals(done),
             *bad_confirmations(done),
         ],
+        "strays": setup_strays(done, chance),
         "bad_told": [*bad_rosters(done), *bad_inboxes(done, one), *bad_outcomes(done, one)],
         "bad_records": bad_setup_records(done),
     }
@@ -77,7 +78,7 @@ def setup(chance: Chance) -> Json:
 
 def bad_advertisements(done: Prepared, chance: Chance) -> list[Json]:
     """What a coordinator must not take from seat 2 first; it then names seat 2."""
-    seat, other = 2, word("other")
+    seat = 2
     good, public, kem = done.advertisements[seat], mldsa_public(secret("identity", seat)), done.kems[seat].public
     stranger = secret("identity", 1)
     told = ["secagg/advertise/2", done.id, seat, public, kem]
@@ -92,7 +93,6 @@ def bad_advertisements(done: Prepared, chance: Chance) -> list[Json]:
         "not readable": good[:-1],
         "another seat's": done.advertisements[1],
         "a key that it did not enrol with": vouched("key", replaced(told, 3, mldsa_public(stranger)), stranger),
-        "of another set-up": vouched("set-up", replaced(told, 1, other)),
         "an ML-KEM key with a coefficient above the modulus": vouched("coefficient", replaced(told, 4, too_large)),
         "an X25519 key of small order": vouched("order", replaced(told, 4, small_order)),
         "an X-Wing key that is too short": vouched("short", replaced(told, 4, kem[:-1])),
@@ -102,14 +102,12 @@ def bad_advertisements(done: Prepared, chance: Chance) -> list[Json]:
     return [{"seat": seat, "phase": "advertise", "why": why, **like(name, good, one)} for why, one in cases.items()]
 
 
-def bad_deals(done: Prepared, chance: Chance) -> list[Json]:
+def bad_deals(done: Prepared) -> list[Json]:
     seat = 2
-    deal, header = done.deals[seat], body_of(done.headers[seat])
-    for_another = chance.vouch("bad/header", secret("identity", seat), replaced(header, 2, word("other")))
+    deal = done.deals[seat]
     commitments, digests, sealed, parcels = (deal[2][2], deal[3][2], deal[4][2], deal[5])
     cases = {
         "under a header of another seat": replaced(deal, 1, done.headers[1]),
-        "for another roster": replaced(deal, 1, for_another),
         "other commitments than its header names": replaced(deal, 2, table((ROUNDS, 2, 32), [flip(commitments, 0)])),
         "a table of another shape": replaced(deal, 2, table((2, ROUNDS, 32, 1), [commitments])),
         "other digests of shares than its header names": replaced(
@@ -126,18 +124,16 @@ def bad_deals(done: Prepared, chance: Chance) -> list[Json]:
 
 
 def bad_confirmations(done: Prepared) -> list[Json]:
-    seat, other, said = 2, word("other"), done.confirm
+    seat, said = 2, done.confirm
     tags = b"".join(done.tags(done.ready_id, seat))
     endorse = ["secagg/endorse/1", done.ready_id, seat, table((SITES, 32), [tags])]
     cases = {
         "signed by another": said(seat, signer=1),
-        "for another roster": said(seat, roster=other),
         "a table of another shape": said(seat, shape=(ROUNDS, 3, 2, 32)),
         "misses its own parcel": said(seat, missing=[seat]),
         "misses parcels in no order": said(seat, missing=[3, 0]),
     }
     outcomes = {
-        "of another outcome": done.say(seat, replaced(endorse, 1, other)),
         "for another seat": done.say(seat, replaced(endorse, 2, 1)),
         "a tag too few": done.say(seat, replaced(endorse, 3, table((3, 32), [tags[:96]]))),
     }
@@ -145,6 +141,31 @@ def bad_confirmations(done: Prepared) -> list[Json]:
         {"seat": seat, "phase": phase, "why": why, **like(f"{phase}s/{seat}", good[seat], one)}
         for phase, good, bad in (("confirm", done.confirms, cases), ("endorse", done.endorses, outcomes))
         for why, one in bad.items()
+    ]
+
+
+def setup_strays(done: Prepared, chance: Chance) -> list[Json]:
+    """What a coordinator has to pass over: it names nobody, and waits for seat 2 as before."""
+    seat, other = 2, word("other")
+    advertise, header = body_of(done.advertisements[seat]), body_of(done.headers[seat])
+    key = secret("identity", seat)
+    elsewhere = chance.vouch("bad/set-up", key, replaced(advertise, 1, other))
+    for_another = pack(replaced(done.deals[seat], 1, chance.vouch("bad/header", key, replaced(header, 2, other))))
+    endorse, deal = body_of(done.endorses[seat]), pack(done.deals[seat])
+    confirmed, endorsed = done.confirms[seat], done.endorses[seat]
+    cases: list[tuple[str, str, str, bytes, bytes]] = [
+        ("advertise", "of another set-up", "advertisements", done.advertisements[seat], elsewhere),
+        ("advertise", "a deal, before there is a roster", "deals", deal, deal),
+        ("deal", "for another roster", "deals", deal, for_another),
+        ("deal", "an endorsement, before there is an outcome", "endorses", endorsed, endorsed),
+        ("confirm", "for another roster", "confirms", confirmed, done.confirm(seat, roster=other)),
+        ("confirm", "an advertisement of another set-up", "advertisements", done.advertisements[seat], elsewhere),
+        ("endorse", "of another outcome", "endorses", endorsed, done.say(seat, replaced(endorse, 1, other))),
+        ("endorse", "a confirmation of another roster", "confirms", confirmed, done.confirm(seat, roster=other)),
+    ]
+    return [
+        {"seat": seat, "phase": phase, "why": why, **like(f"{file}/{seat}", good, one)}
+        for phase, why, file, good, one in cases
     ]
 
 
@@ -268,6 +289,7 @@ def round_vectors(chance: Chance) -> Json:
         "root": levels(leaves)[-1][0].hex(),
         "exchange": pack(played.exchange()).hex(),
         "bad_messages": bad_round_messages(ground, played),
+        "strays": round_strays(ground, played),
         "bad_told": bad_round_told(played, one),
         "bad_exchanges": bad_exchanges(ground, played),
     }
@@ -285,7 +307,6 @@ def bad_round_messages(ground: Prepared, played: Round) -> list[Json]:
         "another vector than it signed": flip(own, -1),
         "an entry too many": played.upload(seat, vector=[*vector, 0]),
         "an entry too few": played.upload(seat, vector=vector[:-1]),
-        "of another round": played.upload(seat, session=other),
         "for another seat": played.upload(seat, whose=0),
         "a digest that is not the vector's": played.upload(seat, named=other),
         "something between record and vector": flip(own, 511),
@@ -312,6 +333,23 @@ def bad_round_messages(ground: Prepared, played: Round) -> list[Json]:
             ("opening", played.openings[seat], openings),
         )
         for why, one in bad.items()
+    ]
+
+
+def round_strays(ground: Prepared, played: Round) -> list[Json]:
+    """What a coordinator has to pass over from seat 1: it names nobody, and waits for it as before."""
+    seat, before = 1, Round(ground, 0, [SILENT])
+    cases: list[tuple[str, str, str, bytes, bytes]] = [
+        ("upload", "of another session", "uploads", played.uploads[seat], played.upload(seat, session=word("other"))),
+        ("upload", "of the round before", "uploads", played.uploads[seat], before.uploads[seat]),
+        ("upload", "an endorsement of the set-up", "endorses", ground.endorses[seat], ground.endorses[seat]),
+        ("consent", "of the round before", "consents", played.consents[seat], before.consents[seat]),
+        ("opening", "of the round before", "openings", played.openings[seat], before.openings[seat]),
+        ("opening", "the upload of the round before", "uploads", played.uploads[seat], before.uploads[seat]),
+    ]
+    return [
+        {"seat": seat, "phase": phase, "why": why, **like(f"{file}/{seat}", good, one)}
+        for phase, why, file, good, one in cases
     ]
 
 

@@ -2,6 +2,10 @@
 
 A site that breaks the protocol is named, its message is kept as evidence, and it counts as silent; the rest goes on
 while enough are left. Nothing is raised for what a site sends: a hostile message changes nothing else.
+
+What comes late, or says that it is of another set-up or round (see `secagg_stray`), is passed over: nothing is said,
+kept or counted, and its sender is waited for as before. So a site that is named was named for something that an honest
+one never sends here, and whoever reads the record again holds the coordinator to that.
 """
 
 from __future__ import annotations
@@ -51,6 +55,7 @@ class Intake:
     kinds    the tag of the message that is due in each phase
     seats    who is expected in the first
     largest  bytes that no message of an honest site exceeds, by phase
+    stray    whether a message says that it is of another set-up or round
     shelves  where messages of a phase are kept, if not in memory
     same     whether what is kept of a seat's message in a phase is of this message; equality if None
     """
@@ -60,9 +65,11 @@ class Intake:
         kinds: Sequence[str],
         seats: Iterable[int],
         largest: Sequence[int],
+        stray: Callable[[bytes], bool],
         shelves: Mapping[int, Shelf] | None = None,
         same: Callable[[int, bytes, bytes], bool] | None = None,
     ) -> None:
+        self._stray = stray
         self._same = same or (lambda _phase, kept, data: kept == data)
         self.phase = 0
         self.faults: list[Fault] = []
@@ -84,7 +91,7 @@ class Intake:
         """Take in a message that the channel says came from a seat; returns what to send back to it at once.
 
         Of two different messages the first stands, since it may have been answered already; the second is written
-        down. A message that came late is passed over.
+        down. A message that came late, or is of another set-up or round, is passed over.
         """
         if self.is_over:
             return []
@@ -95,7 +102,7 @@ class Intake:
         if seat in self.taken[self.phase]:
             self._note_second(seat, data)
             return []
-        if seat not in self._expected:
+        if seat not in self._expected or self._is_passed_over(data):
             return []
         if len(data) > self._largest[self.phase]:
             self._drop(seat, f"sent {len(data)} bytes, at most {self._largest[self.phase]} are due", b"")
@@ -103,8 +110,7 @@ class Intake:
         try:
             replies = take(seat, data)
         except PeerFault as problem:
-            if said is None or said >= self.phase:
-                self._drop(seat, problem.why, problem.evidence or data)
+            self._drop(seat, problem.why, problem.evidence or data)
             return []
         self.taken[self.phase][seat] = data
         return replies
@@ -132,23 +138,42 @@ class Intake:
             self.faults.append(fault)
 
     def _drop(self, seat: int, why: str, evidence: bytes) -> None:
-        self.name(seat, why, evidence)
-        self._expected.discard(seat)
+        if not self._is_passed_over(evidence):
+            self.name(seat, why, evidence)
+            self._expected.discard(seat)
 
     def _note_second(self, seat: int, data: bytes) -> None:
         """A site says something else than before: the first stands, and the second is kept once, as evidence."""
-        said = self._phase_of(data)
-        if said is None or said >= self.phase:
-            is_upload = uploads.kind_of(data) is not None  # its head names the rest
-            self.name(seat, SECOND, data[: uploads.HEAD_BYTES if is_upload else self._largest[self.phase]])
+        is_upload = uploads.kind_of(data) is not None  # its head names the rest
+        evidence = data[: uploads.HEAD_BYTES if is_upload else self._largest[self.phase]]
+        if not (self._is_passed_over(data) or self._is_passed_over(evidence)):
+            self.name(seat, SECOND, evidence)
+
+    def _is_passed_over(self, data: bytes) -> bool:
+        """Whether a message, or what would be kept of it as evidence, is late or a stray.
+
+        Evidence may be a part that its sender chose, such as the header of a deal. Whoever reads it again sees that
+        part alone, and must not take it for something that should have been passed over.
+        """
+        return is_late(data, self._kinds[self.phase], self._kinds) or self._stray(data)
 
     def _phase_of(self, data: bytes) -> int | None:
-        """The phase that a message says it belongs to. One of an earlier phase is slow, not hostile."""
+        """The phase that a message says it belongs to."""
         said = kind_said(data)
         return self._kinds.index(said) if said in self._kinds else None
 
 
 SECOND = "sent two different messages where one was due"
+
+
+def is_late(data: bytes, due: str, kinds: Sequence[str]) -> bool:
+    """Whether a message is of a kind that was due earlier: slow, not hostile.
+
+    due    the kind that is due now
+    kinds  all that are ever due, in their order
+    """
+    said = kind_said(data)
+    return said in kinds and due in kinds and kinds.index(said) < kinds.index(due)
 
 
 def kind_said(data: bytes) -> str | None:

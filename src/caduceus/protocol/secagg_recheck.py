@@ -4,16 +4,18 @@ Every message that was refused is read again by the same code that refused it. W
 
 - shown: the site signed a message of this set-up or round that no honest site signs, or two where an honest one signs
   one; or the public record shows the fault;
-- claimed: nothing shows that the site did it, as with garbage, with a message of another round that was put in the
-  place of this one's, or with a vector that is not in the evidence: the coordinator's word. It costs the site that
-  round, and nobody pays or punishes on it.
+- claimed: nothing shows that the site did it, as with garbage, with what somebody else signed, or with a vector that
+  is not in the evidence: the coordinator's word. It costs the site that round, and nobody pays or punishes on it.
 
-A coordinator that names a site for a message in which nothing is wrong has broken the protocol itself.
+A coordinator that names a site for a message in which nothing is wrong has broken the protocol itself; and so has one
+that names it for a message that it had to pass over, since it is of an earlier phase, or says that it is of another
+set-up or round. Honest sites' messages come late. An honest coordinator asks the same of the same bytes before it names
+anybody (`secagg_intake`), so no site can bring this upon it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -21,7 +23,7 @@ from caduceus import canon
 from caduceus.errors import PeerFault, Refused
 from caduceus.kinds import Digest
 from caduceus.protocol.secagg_exchange import Exchange
-from caduceus.protocol.secagg_intake import SECOND, Fault
+from caduceus.protocol.secagg_intake import SECOND, Fault, is_late
 from caduceus.protocol.secagg_messages import (
     Advertise,
     Confirm,
@@ -30,6 +32,7 @@ from caduceus.protocol.secagg_messages import (
     Endorse,
     Header,
     Opening,
+    Upload,
     survivors_digest,
 )
 from caduceus.protocol.secagg_reading import (
@@ -44,11 +47,13 @@ from caduceus.protocol.secagg_reading import (
 from caduceus.protocol.secagg_round_reading import RoundReader
 from caduceus.protocol.secagg_setup_reading import SetupReader, in_common
 from caduceus.protocol.secagg_setup_record import Foundation
-from caduceus.protocol.secagg_unmask import masks_on, open_secrets
+from caduceus.protocol.secagg_stray import is_stray
+from caduceus.protocol.secagg_unmask import confirmation_of, masks_on, open_secrets
 
-_ADVERTISE, _DEAL, _CONFIRM, _CONSENT, _OPENING = (
-    canon.tag_of(kind) for kind in (Advertise, Deal, Confirm, Consent, Opening)
+_IN_A_SETUP = _ADVERTISE, _DEAL, _CONFIRM, _ENDORSE = tuple(
+    canon.tag_of(kind) for kind in (Advertise, Deal, Confirm, Endorse)
 )
+_IN_A_ROUND = _UPLOAD, _CONSENT, _OPENING = tuple(canon.tag_of(kind) for kind in (Upload, Consent, Opening))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,9 @@ def recheck_setup(foundation: Foundation) -> tuple[Rechecked, ...]:
 
     def check(fault: Fault) -> Rechecked:
         _require_enrolled(fault, foundation)
+        stood = None if fault.due == _ADVERTISE else roster
+        settled = foundation.ready_id if fault.due == _ENDORSE else None
+        _require_due(fault, _IN_A_SETUP, partial(is_stray, own=foundation.layout.id, roster=stood, ready=settled))
         first = taken.get(fault.due, {}).get(fault.seat)
         binds = partial(_bound_in_setup, fault, foundation)
         return Rechecked(fault, _from_tables(fault, foundation) or _is_shown(fault, read, binds, first, foundation))
@@ -129,6 +137,8 @@ def recheck_round(exchange: Exchange, foundation: Foundation) -> tuple[Rechecked
 
     def check(fault: Fault) -> Rechecked:
         _require_enrolled(fault, foundation)
+        if not _is_quoted(fault, foundation):
+            _require_due(fault, _IN_A_ROUND, partial(is_stray, own=reader.id))
         first = taken.get(fault.due, {}).get(fault.seat)
         binds = partial(_bound_in_round, fault, foundation, reader.id, agreed)
         return Rechecked(fault, fault.seat in wrong or _is_shown(fault, read, binds, first, foundation))
@@ -139,6 +149,20 @@ def recheck_round(exchange: Exchange, foundation: Foundation) -> tuple[Rechecked
 def _require_enrolled(fault: Fault, foundation: Foundation) -> None:
     if fault.seat not in foundation.layout.parties:
         raise PeerFault(COORDINATOR, f"names {name_of(fault.seat)}, which is not enrolled")
+
+
+def _require_due(fault: Fault, kinds: Sequence[str], stray: Callable[[bytes], bool]) -> None:
+    """Raise PeerFault naming the coordinator if the evidence is a message that it had to pass over."""
+    if is_late(fault.evidence, fault.due, kinds) or stray(fault.evidence):
+        why = f"names {name_of(fault.seat)} for a message that it had to pass over"
+        raise PeerFault(COORDINATOR, f"{why}, late or of another set-up or round: {fault.why}", evidence=fault.evidence)
+
+
+def _is_quoted(fault: Fault, foundation: Foundation) -> bool:
+    """Whether the evidence in a round is what the site signed in the set-up, where openings show that to be false."""
+    if fault.due != _OPENING or fault.seat not in foundation.present:
+        return False
+    return fault.evidence in (foundation.dealt[fault.seat].signed, confirmation_of(foundation, fault.seat))
 
 
 def _is_shown(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from enum import IntEnum
+from functools import partial
 from typing import final
 
 import numpy as np
@@ -33,6 +34,7 @@ from caduceus.protocol.secagg_messages import (
 from caduceus.protocol.secagg_round_reading import RoundReader
 from caduceus.protocol.secagg_session import Session
 from caduceus.protocol.secagg_setup_record import Foundation
+from caduceus.protocol.secagg_stray import is_stray
 from caduceus.protocol.secagg_unmask import Device, Masks, Secrets, confirmation_of, masks_on, open_secrets, unmask
 from caduceus.protocol.secagg_upload import HEAD_BYTES
 
@@ -97,7 +99,13 @@ class Server:
         vector = session.length * session.bits // 8
         largest = (HEAD_BYTES + vector, _ROOM + members * 32, _ROOM + sites * 48)
         shelves = {} if uploads is None else {int(Phase.UPLOAD): uploads}
-        self._intake = Intake(tuple(EXPECTS.values()), foundation.present.seats, largest, shelves)
+        self._intake = Intake(
+            tuple(EXPECTS.values()),
+            foundation.present.seats,
+            largest,
+            partial(is_stray, own=self._reader.id),
+            shelves,
+        )
         self._group_of = {seat: at for at, group in enumerate(self._reader.groups) for seat in group}
         self._masked: dict[int, Residues] = {}
         self._leaves: dict[int, Digest] = {}

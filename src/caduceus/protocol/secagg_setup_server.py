@@ -38,6 +38,7 @@ from caduceus.protocol.secagg_reading import name_of
 from caduceus.protocol.secagg_setup import Layout, most_missing
 from caduceus.protocol.secagg_setup_reading import Dealt, SetupReader, in_common
 from caduceus.protocol.secagg_setup_record import Foundation, SetupRecord, without_parcels
+from caduceus.protocol.secagg_stray import is_stray
 
 
 class SetupPhase(IntEnum):
@@ -77,7 +78,9 @@ class SetupServer:
             raise Misuse("secagg: the set-up names another coordinator")
         self._layout, self._signer, self._reader = layout, signer, SetupReader(layout)
         shelves = {int(SetupPhase.DEAL): Stripped()}
-        self._intake = Intake(tuple(SETUP_EXPECTS.values()), layout.seats, _largest(layout), shelves, _is_same)
+        self._intake = Intake(
+            tuple(SETUP_EXPECTS.values()), layout.seats, _largest(layout), self._is_stray, shelves, _is_same
+        )
         self._verifiers: dict[int, bytes] = {}
         self._present = layout.present(())
         self._roster = Roster(layout.id, (), np.zeros((0, 32), np.uint8))
@@ -90,6 +93,7 @@ class SetupServer:
         self._places: dict[int, dict[int, int]] = {}
         self._receivers: dict[int, dict[int, int]] = {}
         self._ready: Ready | None = None
+        self._ready_id: Digest | None = None
         self._members: tuple[int, ...] = ()
 
     @property
@@ -117,6 +121,9 @@ class SetupServer:
     def receive(self, seat: int, data: bytes) -> list[bytes]:
         """Take in a message that the channel says came from a seat; see `Intake.receive`."""
         return self._intake.receive(seat, data, self._take, self._again) if seat in self._layout.parties else []
+
+    def _is_stray(self, data: bytes) -> bool:
+        return is_stray(data, self._layout.id, roster=self._roster_id or None, ready=self._ready_id)
 
     def _take(self, seat: int, data: bytes) -> list[bytes]:
         reader = self._reader
@@ -190,6 +197,7 @@ class SetupServer:
             self._dealt = {seat: self._dealt[seat] for seat in heard}
         else:
             assert self._ready is not None
+            self._ready_id = canon.digest(self._ready)
             self._told[phase] = self._say(self._ready)
 
     def _after(self, phase: SetupPhase, seat: int) -> bytes:
