@@ -22,6 +22,8 @@ sys.path.insert(0, str(ROOT / "tests"))  # the parties and jobs that the contrac
 from caduceus.contracts import load  # noqa: E402
 from caduceus.crypto import merkle, sign  # noqa: E402
 from caduceus.edges.gateway import suite  # noqa: E402
+from caduceus.edges.gateway.abi import contract  # noqa: E402
+from caduceus.edges.heads import deploy_heads  # noqa: E402
 from caduceus.kinds import Role, Seat, Tokens  # noqa: E402
 from caduceus.market.costs import Costs  # noqa: E402
 from caduceus.market.ledger import Anchor, JobTerms  # noqa: E402
@@ -86,7 +88,23 @@ def measure(rosters: Sequence[int]) -> Table:
         table |= {f"{what}, {sites} sites": gas for what, gas in _standing(world, sites).items()}
     table |= _privacy(world)
     table["Jobs.expire, training"] = _expiry(world)
+    table |= _heads(world)
     return table
+
+
+def _heads(world: World) -> Table:
+    """A private network's heads, as its account records them."""
+    keeper, genesis, place = world.newcomer("specialist"), digest("genesis"), deploy_heads(world.treasury)
+
+    def heads(function: str, *arguments: object) -> Sent:
+        return keeper.account.invoke(place.address, contract("Heads").functions[function], *arguments)
+
+    sent = {
+        "Heads.register": heads("register", genesis),
+        "Heads.record, first": heads("record", genesis, 1_000_000, digest("block", 1)),
+        "Heads.record, later": heads("record", genesis, 2_000_000, digest("block", 2)),
+    }
+    return _gas(sent)
 
 
 def _members_and_datasets(world: World) -> Table:

@@ -15,8 +15,11 @@ from typing import Any
 
 from caduceus.errors import Misuse
 
-NAMES = ("DemoToken", "Members", "Vouches", "Datasets", "Standing", "Jobs")
-"""The deployable contracts, in the order in which they are deployed."""
+SUITE = ("DemoToken", "Members", "Vouches", "Datasets", "Standing", "Jobs")
+"""The contracts of a network, in the order in which they are deployed."""
+
+NAMES = (*SUITE, "Heads")
+"""Every deployable contract: `Heads` is on a chain of its own, where private networks record their blocks."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
@@ -12,11 +14,25 @@ from caduceus import canon
 from caduceus.crypto.sign import Signer
 from caduceus.edges import evm_embedded
 from caduceus.edges.evm_rpc import HttpNode
-from caduceus.edges.gateway import Account, Deployment, GatewayChain, GatewayWallet, Node, check, deploy
+from caduceus.edges.gateway import (
+    AT_ONCE,
+    Account,
+    Deployment,
+    GatewayChain,
+    GatewayWallet,
+    KeySigner,
+    Node,
+    Outbox,
+    Sending,
+    TransactionSigner,
+    check,
+    deploy,
+)
 from caduceus.edges.rpc import Request, RpcError
 from caduceus.edges.workspace import write_whole
-from caduceus.errors import Refused
+from caduceus.errors import Misuse, Refused
 from caduceus.kinds import Address
+from caduceus.ports import Journal
 
 EMBEDDED_CHAIN_ID = 1337
 """The number that private test chains use by custom."""
@@ -25,6 +41,8 @@ TOKEN_SUPPLY = 10**15
 """Units of the demo token that exist on a network that we deploy."""
 
 _ETHER = 10**18
+_PATIENCE, _LONG_BLOCK = 120.0, 30.0
+"""Seconds for a transaction to get into a block, and for each block on top of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +52,7 @@ class Network:
     name      how people call it
     chain     reading the contracts
     is_ours   whether its clock and its gas money are ours to give: an embedded chain or a developer's node
+    sending   how its wallets send: confirmations, fees, replacements
     """
 
     name: str
@@ -42,10 +61,36 @@ class Network:
     deployment: Deployment
     chain: GatewayChain
     _close: Callable[[], None]
+    sending: Sending = AT_ONCE
+    _accounts: dict[Address, Account] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def wallet(self, key: bytes) -> GatewayWallet:
-        """Acting as the account of a secp256k1 key."""
-        account = Account(self.node, Signer(key), estimate=not self.is_ours)
+    def wallet(self, key: bytes | TransactionSigner, journal: Journal | None = None) -> GatewayWallet:
+        """Acting as the account of a secp256k1 key, or of a signer elsewhere.
+
+        journal  remembers what was signed until its fate is known, so that nothing is sent twice after a crash; give
+                 one on a chain that outlives this process
+
+        Wallets of the same account share its nonces and its outbox, so that several threads may send at once.
+
+        Raises Misuse if the account has a wallet without a journal already, and is asked for with one.
+        """
+        signer = KeySigner(Signer(key)) if isinstance(key, bytes) else key
+        with self._lock:
+            account = self._accounts.get(signer.address)
+            if account is None:
+                outbox = None if journal is None else Outbox(journal, self.deployment.chain_id, signer.address)
+                account = Account(
+                    self.node,
+                    signer,
+                    estimate=not self.is_ours,
+                    patience=_PATIENCE + self.sending.confirmations * _LONG_BLOCK,
+                    sending=self.sending,
+                    outbox=outbox,
+                )
+                self._accounts[signer.address] = account
+            elif journal is not None and not account.has_outbox:
+                raise Misuse(f"0x{signer.address.hex()} has a wallet without a journal; ask with the journal first")
         return GatewayWallet(account, self.chain, self.deployment)
 
     def now(self) -> int:
@@ -119,10 +164,14 @@ def embedded_name(chain_id: int) -> str:
     return f"embedded chain (chain {chain_id})"
 
 
-def open_url(url: str, deployment: Path, treasury: bytes, accounts: Mapping[str, Address]) -> Network:
+def open_url(
+    url: str, deployment: Path, treasury: bytes, accounts: Mapping[str, Address], *, sending: Sending | None = None
+) -> Network:
     """A node by URL, given the contracts first if `deployment` does not say where they are.
 
     On a developer's node (anvil) the parties get gas money; on any other they must hold some.
+
+    sending  None for what suits the node: a developer's waits for no confirmations, any other for one
 
     Raises Refused, naming the accounts, if they hold none; Unavailable if the node does not answer.
     """
@@ -135,7 +184,42 @@ def open_url(url: str, deployment: Path, treasury: bytes, accounts: Mapping[str,
         raise Refused(f"{node.name}: these accounts hold nothing to pay gas with: {shown}")
     for name in poor:
         node.request("anvil_setBalance", [f"0x{everyone[name].hex()}", hex(1000 * _ETHER)])
-    return _with_contracts(node.request, node.name, deployment, treasury, is_ours, lambda: None)
+    conduct = sending or (AT_ONCE if is_ours else Sending())
+    return _with_contracts(node.request, node.name, deployment, treasury, is_ours, node.close, conduct)
+
+
+def join_url(url: str, deployment: Path, *, sending: Sending | None = None) -> Network:
+    """A node by URL whose chain has the contracts already: for an organisation that knows nobody's key but its own.
+
+    Raises Refused as `read_network` does, Unavailable if the node does not answer.
+    """
+    node = HttpNode(url)
+    try:
+        network = read_network(node.request, node.name, read_deployment(deployment), node.close)
+    except BaseException:
+        node.close()
+        raise
+    return replace(network, sending=sending or Sending())
+
+
+@contextmanager
+def open_node(where: str) -> Iterator[Node]:
+    """Any chain to read from: a node's URL, or the path of an embedded chain's file, which is opened read-only.
+
+    Raises Refused if there is no such file, or it is no chain's.
+    """
+    if where.startswith(("http://", "https://")):
+        with HttpNode(where) as remote:
+            yield Node(remote.request)
+        return
+    path = Path(where)
+    if not path.exists():
+        raise Refused(f"{path}: missing; name a chain's file, or the http or https URL of a node")
+    chain = evm_embedded.read_chain(path, chain_id=EMBEDDED_CHAIN_ID)
+    try:
+        yield Node(evm_embedded.Node(chain).request)
+    finally:
+        chain.close()
 
 
 def read_deployment(path: Path) -> Deployment:
@@ -166,17 +250,24 @@ def read_network(request: Request, name: str, deployment: Deployment, close: Cal
 
 
 def _with_contracts(
-    request: Request, name: str, path: Path, treasury: bytes, is_ours: bool, close: Callable[[], None]
+    request: Request,
+    name: str,
+    path: Path,
+    treasury: bytes,
+    is_ours: bool,
+    close: Callable[[], None],
+    sending: Sending = AT_ONCE,
 ) -> Network:
     node = Node(request)
     if path.exists():
         deployment = read_deployment(path)
     else:
-        deployment = deploy(Account(node, Signer(treasury), estimate=not is_ours), supply=TOKEN_SUPPLY)
+        account = Account(node, Signer(treasury), estimate=not is_ours, sending=sending)
+        deployment = deploy(account, supply=TOKEN_SUPPLY)
         write_whole(path, canon.pack(deployment))
     _check(node, deployment, name)
     shown = f"{name} (chain {deployment.chain_id})"
-    return Network(shown, is_ours, node, deployment, GatewayChain(node, deployment), close)
+    return Network(shown, is_ours, node, deployment, GatewayChain(node, deployment), close, sending)
 
 
 def _check(node: Node, deployment: Deployment, name: str) -> None:

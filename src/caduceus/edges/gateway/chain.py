@@ -29,6 +29,9 @@ from caduceus.market.ledger import (
 )
 from caduceus.market.standing import Standing
 
+_DROPPED = 128
+"""Blocks, more than a chain ever drops: after a reorganisation a job may be opened that much earlier than it was."""
+
 
 @final
 class GatewayChain:
@@ -43,6 +46,7 @@ class GatewayChain:
         self._at = deployment
         self._domain = sign.domain_separator(deployment.chain_id, deployment.jobs)
         self._digests: dict[bytes, tuple[Digest, Digest]] = {}
+        self._born: dict[bytes, int] = {}
 
     @property
     def domain(self) -> bytes:
@@ -181,14 +185,16 @@ class GatewayChain:
         The state keeps all terms but these two; the event has them, and the id commits to all of them.
         """
         if job not in self._digests:
-            opened = self._job_events("JobOpened", job)
-            if not opened:
+            event = suite.JOB_EVENTS["JobOpened"]
+            logs = self._job_logs([event], job)
+            if not logs:
                 raise Unavailable(
                     f"the node has no log of the opening of job 0x{job.hex()}; ask one that keeps old logs"
                 )
-            costs, spec = opened[0][3:]
+            costs, spec = event.read(logs[0])[3:]
             if suite.job_id(buyer, (*terms, costs, spec)) != job:
-                raise _forged(suite.JOB_EVENTS["JobOpened"], job)
+                raise _forged(event, job)
+            self._born[job] = max(int(logs[0]["blockNumber"], 16) - _DROPPED, self._at.block)
             self._digests[job] = Digest(costs), Digest(spec)
         return self._digests[job]
 
@@ -202,7 +208,7 @@ class GatewayChain:
     def beacon(self, job: JobId) -> Digest:
         """The hash of the block in which the enrolment closed."""
         event = suite.JOB_EVENTS["JobStarted"]
-        logs = self._node.logs(self._at.jobs, [event], job, since=self._at.block)
+        logs = self._job_logs([event], job)
         if not logs:
             raise Refused(f"job 0x{job.hex()} has not started; there is no block to draw from")
         if event.read(logs[-1])[0] != job:
@@ -222,7 +228,7 @@ class GatewayChain:
             suite.JOB_EVENTS[name] for name in ("OmissionChallenged", "OmissionAnswered", "OmissionUpheld")
         )
         waiting: dict[int, Omission] = {}
-        for log in self._node.logs(self._at.jobs, [raised, *closed], job, since=self._at.block):
+        for log in self._job_logs([raised, *closed], job):
             if _is(log, raised):
                 _, seat, round_, leaf, deadline = raised.read(log)
                 waiting[seat] = Omission(Seat(seat), round_, Digest(leaf), deadline)
@@ -255,10 +261,14 @@ class GatewayChain:
 
         Raises Refused if the coordinator settled through another contract: then they are not in plain sight.
         """
-        logs = self._node.logs(self._at.jobs, [suite.JOB_EVENTS["JobSettled"]], job, since=self._at.block)
+        logs = self._job_logs([suite.JOB_EVENTS["JobSettled"]], job)
         if not logs:
             return ()
-        sent = self._node.request("eth_getTransactionByHash", [logs[-1]["transactionHash"]])
+        sent = self._node.record_or_none("eth_getTransactionByHash", [logs[-1]["transactionHash"]])
+        if sent is None or not isinstance(sent.get("input"), str):
+            raise Unavailable(
+                f"the node has no transaction {logs[-1]['transactionHash']}; ask one that keeps old transactions"
+            )
         *_, seats, signatures = suite.JOBS["settle"].arguments(unhex(sent["input"]))
         return [(Seat(seat), signature) for seat, signature in zip(seats, signatures, strict=True)]
 
@@ -276,7 +286,12 @@ class GatewayChain:
 
     def _job_events(self, name: str, job: JobId | None) -> list[tuple[Any, ...]]:
         event = suite.JOB_EVENTS[name]
-        return [event.read(log) for log in self._node.logs(self._at.jobs, [event], job, since=self._at.block)]
+        return [event.read(log) for log in self._job_logs([event], job)]
+
+    def _job_logs(self, events: Sequence[Event], job: JobId | None) -> list[Log]:
+        """Nothing is said of a job before it is opened: what is older is not searched again."""
+        since = self._at.block if job is None else self._born.get(job, self._at.block)
+        return self._node.logs(self._at.jobs, events, job, since=since)
 
 
 def _is(log: Log, event: Event) -> bool:

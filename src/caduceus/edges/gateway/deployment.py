@@ -5,7 +5,7 @@ from __future__ import annotations
 from eth_abi.abi import encode
 
 from caduceus import canon
-from caduceus.contracts import NAMES, load
+from caduceus.contracts import SUITE, load
 from caduceus.edges.gateway.abi import contract, unhex
 from caduceus.edges.gateway.account import Account
 from caduceus.edges.gateway.node import Node
@@ -35,7 +35,7 @@ class Deployment:
     def places(self) -> tuple[tuple[str, Address], ...]:
         """Where each contract is, by its name, the token's first."""
         at = (self.token, self.members, self.vouches, self.datasets, self.standing, self.jobs)
-        return tuple(zip(NAMES, at, strict=True))
+        return tuple(zip(SUITE, at, strict=True))
 
 
 def deploy(account: Account, *, supply: int) -> Deployment:

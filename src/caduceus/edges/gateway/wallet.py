@@ -37,6 +37,13 @@ class GatewayWallet:
         self._chain = chain
         self._at = deployment
 
+    def mend(self) -> None:
+        """See to transactions that an earlier process left without knowing their fate; before anything is decided.
+
+        Raises Unavailable if the node does not answer.
+        """
+        self._account.mend()
+
     @property
     def account(self) -> Address:
         """The address that acts and holds money."""
