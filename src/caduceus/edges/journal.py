@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-from caduceus.errors import Refused
+from caduceus.errors import Refused, Unavailable
 
 
 class SqliteJournal:
@@ -19,6 +19,7 @@ class SqliteJournal:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
+        self._is_pending = True  # an earlier process may have left entries that nobody waited for
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0)
         try:
             self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -52,25 +53,39 @@ class SqliteJournal:
         at_once  wait for the disk; without it the entries outlive this process, and a power cut once a later
                  entry has waited
 
-        Raises Refused if another value is already remembered under one of the keys.
+        Raises Refused if another value is already remembered under one of the keys, and Unavailable if the disk
+        takes none of it: then none of what they say may be acted on.
         """
         with self._lock:
-            self._db.execute(f"PRAGMA synchronous = {'FULL' if at_once else 'NORMAL'}")
-            self._db.execute("BEGIN IMMEDIATE")
             try:
-                for key, value in entries.items():
-                    self._insert(key, value)
+                self._db.execute(f"PRAGMA synchronous = {'FULL' if at_once else 'NORMAL'}")
+                self._db.execute("BEGIN IMMEDIATE")
+                added = [self._insert(key, value) for key, value in entries.items()]
+                is_new = any(added)
+                self._db.execute("COMMIT")
+                if at_once and not is_new and self._is_pending:
+                    # SQLite waits for the disk only where it wrote something; this waits for what is still on its way.
+                    self._db.execute("PRAGMA wal_checkpoint(FULL)").fetchall()
+                self._is_pending = not at_once and (is_new or self._is_pending)
+            except sqlite3.OperationalError as problem:
+                self._undo()
+                raise Unavailable(f"{self.path}: cannot be written ({problem}); make room, or mend the disk") from None
             except BaseException:
-                self._db.execute("ROLLBACK")
+                self._undo()
                 raise
-            self._db.execute("COMMIT")
 
-    def _insert(self, key: str, value: bytes) -> None:
+    def _undo(self) -> None:
+        if self._db.in_transaction:  # a full disk may have ended it already
+            self._db.execute("ROLLBACK")
+
+    def _insert(self, key: str, value: bytes) -> bool:
+        """Whether it was not remembered yet."""
         if self._db.execute("INSERT OR IGNORE INTO memory VALUES (?, ?)", (key, value)).rowcount == 1:
-            return
+            return True
         (kept,) = self._db.execute("SELECT value FROM memory WHERE key = ?", (key,)).fetchone()
         if bytes(kept) != value:
             raise Refused(f"{self.path.name}: {key} was decided differently before; it is not decided again")
+        return False
 
     def keys(self, prefix: str) -> Sequence[str]:
         with self._lock:
@@ -80,7 +95,8 @@ class SqliteJournal:
         return [row[0] for row in rows]
 
     def close(self) -> None:
-        self._db.close()
+        with self._lock:  # not under a thread that is writing
+            self._db.close()
 
     def __enter__(self) -> Self:
         return self

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from caduceus.edges.durable import sync_names
 from caduceus.errors import Refused
 
 
@@ -95,3 +96,4 @@ def write_whole(path: Path, data: bytes, *, mode: int = 0o666) -> None:
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
+    sync_names(path.parent)
