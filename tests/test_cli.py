@@ -150,7 +150,7 @@ def test_a_job_says_what_it_shows_of_single_updates(small):
 
 
 def test_site_shows_rows_and_no_value(small):
-    result = call("site", small.federation)
+    result = call("site", "check", small.federation)
     assert result.exit_code == 0, result.stderr
     for word in ("North", "60", "East", "45", "South", "30", "135 rows"):
         assert word in result.stdout
@@ -180,6 +180,7 @@ def test_card_says_what_it_reveals_and_on_which_terms(small):
         ("demo",),
         ("run",),
         ("site",),
+        ("site", "check"),
         ("card",),
         ("job",),
         ("job", "check"),
@@ -192,7 +193,7 @@ def test_help_teaches_with_an_example(command):
     result = call(*command, "--help")
     assert result.exit_code == 0
     assert len(result.stdout.split()) > 40
-    assert command in ((), ("job",)) or f"caduceus {' '.join(command)}" in result.stdout
+    assert command in ((), ("job",), ("site",)) or f"caduceus {' '.join(command)}" in result.stdout
 
 
 def said_by(code: str, at: Path, **environment: str) -> str:
@@ -262,7 +263,7 @@ def test_bad_data_are_named_in_one_line_and_nothing_is_written(small, tmp_path, 
     out = tmp_path / "run"
     tried = {
         "run": lambda: run(small, out),
-        "site": lambda: call("site", small.federation),
+        "site": lambda: call("site", "check", small.federation),
         "card": lambda: call("card", small.federation, "--site", "East"),
     }
     line = the_line(tried[command]())
@@ -430,7 +431,7 @@ def test_a_folder_with_something_else_in_it_is_no_place_for_a_run(small, tmp_pat
     ("arguments", "wanted"),
     [
         (("run", "nothing", "heart", "--out", "x"), "no such job file"),
-        (("site", "hart"), "no such federation file"),
+        (("site", "check", "hart"), "no such federation file"),
         (("card", "breast", "--site", "Ashe"), "did you mean 'Ash'?"),
         (("demo", "--example", "lungs", "--out", "x"), "no example 'lungs"),
         (("audit", "nowhere"), "not the folder of a run"),
@@ -447,7 +448,7 @@ def test_what_is_not_there_is_named(arguments, wanted, tmp_path, monkeypatch):
 
 
 def test_data_that_need_a_place_ask_for_it(tmp_path):
-    ran = caduceus("site", "heart", at=tmp_path)
+    ran = caduceus("site", "check", "heart", at=tmp_path)
     assert ran.code == REFUSED
     assert "CADUCEUS_DATA" in ran.err.splitlines()[-1]
 
@@ -477,8 +478,8 @@ def test_each_kind_of_error_has_its_code_and_says_who_is_at_fault(problem: Error
 
 
 def test_a_traceback_is_shown_to_whoever_asks_for_it(tmp_path):
-    assert "Traceback" not in caduceus("site", "heart", at=tmp_path).err
-    assert "Traceback" in caduceus("site", "heart", at=tmp_path, CADUCEUS_DEBUG="1").err
+    assert "Traceback" not in caduceus("site", "check", "heart", at=tmp_path).err
+    assert "Traceback" in caduceus("site", "check", "heart", at=tmp_path, CADUCEUS_DEBUG="1").err
 
 
 def test_a_bug_is_one_line_that_quotes_nothing(monkeypatch, small):
@@ -486,7 +487,7 @@ def test_a_bug_is_one_line_that_quotes_nothing(monkeypatch, small):
         raise ValueError("patient 17 has 421")
 
     monkeypatch.setattr("caduceus.cli.looking.read_sites", broken)
-    result = call("site", small.federation)
+    result = call("site", "check", small.federation)
     assert result.exit_code == BUG
     assert "ValueError" in result.stderr
     assert "421" not in result.stderr

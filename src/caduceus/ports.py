@@ -211,7 +211,10 @@ class Wallet(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """A message as it arrived: who the channel says sent it, and the bytes."""
+    """A message as it arrived: who the channel says sent it, and the bytes.
+
+    An empty body says that the party has started again and may have lost what was sent to it before.
+    """
 
     sender: Address
     body: bytes
@@ -235,6 +238,35 @@ class Reactor(Protocol):
 
     def react(self, body: bytes) -> Sequence[bytes]:
         """What to send back to the coordinator, possibly nothing."""
+
+
+class Hub(Protocol):
+    """The coordinator's end of the network between organisations: a line for each job."""
+
+    def open(self, job: JobId, signers: Mapping[Address, Address]) -> Channel:
+        """The line to a job's parties; whoever was connected stays so.
+
+        signers  the address of the key that each party signs with, by account: nobody else is heard
+        """
+
+    def shut(self, job: JobId) -> None:
+        """End a job's line; who writes to it afterwards is told that it is over."""
+
+
+class Spoke(Protocol):
+    """Any other party's end: it connects to the hub, and nobody to it."""
+
+    def serve(self, job: JobId, coordinator: Address, reactor: Reactor) -> None:
+        """Answer what the coordinator sends about a job, one message at a time.
+
+        coordinator  the address of the key that it must sign with
+        """
+
+    def leave(self, job: JobId) -> None:
+        """Answer no more; what comes afterwards is refused with that reason."""
+
+    def decline(self, job: JobId, reasons: Sequence[str]) -> None:
+        """Tell the coordinator that this party takes no part, and why; lost where there is no connection."""
 
 
 class Store(Protocol):

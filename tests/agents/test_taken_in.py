@@ -73,3 +73,19 @@ def test_a_blob_that_was_lost_since_is_missed_by_name(store, journal):
     blob.unlink()
     with pytest.raises(Refused, match=f"{blob.name} is missing"):
         list(TakenIn(store, journal, JOB, SESSION).earlier())
+
+
+def test_what_a_receipt_is_for_is_on_disk_before_the_receipt_leaves(store):
+    waited = []
+
+    class Watched:
+        """A journal that says what is waited for."""
+
+        def put_once(self, key: str, value: bytes) -> None:
+            waited.append((key, value))
+
+        def put_all(self, entries, *, at_once: bool = True) -> None:
+            waited.extend(entries.items() if at_once else ())
+
+    TakenIn(store, Watched(), JOB, SESSION)[5] = b"five"
+    assert [value for _, value in waited] == [digest_bytes(b"five")]

@@ -45,6 +45,7 @@ ENTRIES = (
     "site/ready",
     "coordinator/setup",
     "site/standing",
+    "site/beacon",
     "site/round/session",
     "site/round/upload",
     "coordinator/upload",

@@ -19,10 +19,12 @@ OnSent = Callable[[Sent, Sequence[Anchor]], None]
 
 
 class Anchoring:
-    """A queue of rounds and one thread that anchors them.
+    """A queue of rounds, and one thread that anchors them.
 
-    rounds   what has been done so far, oldest first; the chain may have less
-    patience seconds between two tries at a chain that does not answer
+    rounds    what has been done so far, oldest first; the chain may have less
+    patience  seconds between two tries at a chain that does not answer
+    pause     without a thread: waits so many seconds. Each round is then tried once when it is added, and what is left
+              until it is done, at the end; so a caller with a clock of its own sees the same order every time
     """
 
     def __init__(
@@ -34,7 +36,9 @@ class Anchoring:
         *,
         on_sent: OnSent,
         patience: float = 2.0,
+        pause: Callable[[float], None] | None = None,
     ) -> None:
+        self._pause, self._known = pause, -1
         self._chain, self._wallet, self._job = chain, wallet, job
         self._rounds = list(rounds)
         self._on_sent = on_sent
@@ -50,13 +54,20 @@ class Anchoring:
         with self._changed:
             self._rounds.append(anchor)
             self._changed.notify()
+        if self._pause is not None:
+            self._try()
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        if self._pause is None:
+            self._thread.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Wait until the chain has every round; after an error, stop at once."""
+        if self._pause is not None:
+            while kind is None and not self._try():
+                self._pause(self._patience)
+            return
         with self._changed:
             self._closing = True
             if kind is not None:
@@ -70,14 +81,44 @@ class Anchoring:
         if self._problem is not None:
             raise self._problem
 
+    def _try(self) -> bool:
+        """One try without a thread; returns whether the chain has every round."""
+        if self._known < 0:
+            try:
+                entry = self._chain.job(self._job)
+            except Unavailable:
+                return False
+            self._known = entry.rounds if entry is not None else 0
+        missing = self._rounds[self._known :]
+        if missing:
+            try:
+                self._on_sent(self._wallet.anchor(self._job, missing), missing)
+                self._known += len(missing)
+            except (Unavailable, Uncertain):
+                self._known = -1
+                return False
+        return True
+
     def _run(self) -> None:
         try:
-            entry = self._chain.job(self._job)
-            known = entry.rounds if entry is not None else 0
+            known = self._first_look()
             while (missing := self._missing(known)) is not None:
                 known = self._send(missing, known)
         except BaseException as problem:  # noqa: BLE001  (handed to the thread that waits, which raises it)
             self._problem = problem
+
+    def _first_look(self) -> int:
+        """How many rounds the chain has; asked until it answers, for rounds do not wait for it."""
+        while True:
+            try:
+                entry = self._chain.job(self._job)
+            except Unavailable:
+                with self._changed:
+                    self._changed.wait(self._patience)
+                    if self._closing and not self._rounds:
+                        return 0
+                continue
+            return entry.rounds if entry is not None else 0
 
     def _missing(self, known: int) -> list[Anchor] | None:
         """The rounds that the chain lacks, once there are any; None when all is done."""

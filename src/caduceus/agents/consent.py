@@ -37,6 +37,11 @@ def receipt_key(job: JobId, round: int) -> str:
     return f"{job.hex()}/receipt/{round:05}"
 
 
+def beacon_key(job: JobId) -> str:
+    """Where a site's journal has the beacon of the set-ups under which it sent something."""
+    return f"{job.hex()}/beacon"
+
+
 def _summed(agreed: bytes) -> tuple[int, ...]:
     """The sites in the sums that a site agreed to open."""
     return tuple(sorted(seat for group in canon.unpack(Revealed, agreed).groups for seat in group))
@@ -73,6 +78,12 @@ class Consent:
         entry = self.chain.job(self.entry.id)
         if entry is None or entry.stage is not Stage.TRAINING:
             raise Refused("the job is not in training any more; its settlement is not signed again")
+        begun = self.journal.get(beacon_key(self.entry.id))
+        if begun is not None and begun != self.chain.beacon(self.entry.id):
+            raise Refused(
+                "the chain undid the block in which the enrolment closed, and rounds stand on it that no auditor would "
+                "find there; the settlement is not signed, and the job ends by its deadline"
+            )
         settled, records = settlement_of(entry, self.spec, self.enrolments, self.chain, self.store)
         for record in records:
             self._check_own_part(record)

@@ -19,8 +19,8 @@ from caduceus.agents.payment import collect, settlement_of
 from caduceus.agents.rounds import Past, Rounds
 from caduceus.crypto import sign
 from caduceus.crypto.sign import Signer
-from caduceus.errors import PeerFault, Refused
-from caduceus.kinds import Digest, JobId, Role, Seat, Stage, Tokens
+from caduceus.errors import PeerFault, Refused, Unavailable
+from caduceus.kinds import Address, Digest, JobId, Role, Seat, Stage, Tokens
 from caduceus.learn.judged.program import JudgedProgram
 from caduceus.learn.state import State
 from caduceus.market.job import FINAL
@@ -29,7 +29,7 @@ from caduceus.market.specification import JobSpec
 from caduceus.market.standing import UNPROVEN
 from caduceus.market.work import Work
 from caduceus.ports import Anchor, Chain, Channel, Clock, Enrolment, JobEntry, Journal, Store, Wallet
-from caduceus.protocol.envelope import read_signed, sign_record
+from caduceus.protocol.envelope import kind_of, read_signed, sign_record
 from caduceus.protocol.gram_for import AnySession, accounts_of, ground_of
 from caduceus.protocol.job_messages import Accord, Offer
 from caduceus.protocol.round import Done
@@ -39,6 +39,8 @@ from caduceus.protocol.secagg_unmask import Device
 from caduceus.protocol.session_for import Grounds
 
 AnyRounds = Rounds | GramRounds
+
+_ACCORD = canon.tag_of(Accord)
 
 OnRound = Callable[[RoundRecord, State, AnySession], None]
 """Told of every round that is done, also of those that an earlier process did."""
@@ -52,6 +54,7 @@ class Coordinator:
 
     threads  how many may work on the masks
     device   hardware to take them off on instead of the processor
+    pause    where there are no threads: waits so many seconds (see `Anchoring`)
     """
 
     chain: Chain
@@ -62,6 +65,7 @@ class Coordinator:
     signer: Signer
     threads: int = 1
     device: Device | None = None
+    pause: Callable[[float], None] | None = None
 
     def join(self, agreement_key: bytes) -> None:
         """Be a member of the network with the role of a coordinator."""
@@ -113,7 +117,7 @@ class Coordinator:
         if entry.stage is not Stage.TRAINING:
             return state
         vain = 0
-        with Anchoring(self.chain, self.wallet, job, anchors, on_sent=on_sent) as anchoring:
+        with Anchoring(self.chain, self.wallet, job, anchors, on_sent=on_sent, pause=self.pause) as anchoring:
             while not task.finished(state) and past.number - past.sums + vain <= spec.spare_rounds:
                 try:
                     done, session, past = rounds.run(past, state)
@@ -220,7 +224,7 @@ class Coordinator:
         offer = sign_record(self.signer, self.chain.domain, Offer(entry.id))
         waiting = {enrolment.site: enrolment for enrolment in enrolments}
         for site in waiting:
-            channel.send(site, offer)
+            self._offer(channel, site, offer)
         struct = sign.Settlement(entry.id, entry.head, settled.root, settled.payout, settled.slashed)
         digest = sign.digest(self.chain.domain, struct)
         signatures: dict[Seat, bytes] = {}
@@ -229,13 +233,26 @@ class Coordinator:
             envelope = channel.receive(timeout=left)
             if envelope is None:
                 break
-            enrolment = waiting.pop(envelope.sender, None)
-            if enrolment is None:
+            if not envelope.body:
+                if envelope.sender in waiting:
+                    self._offer(channel, envelope.sender, offer)
                 continue
+            enrolment = waiting.get(envelope.sender)
+            if enrolment is None or kind_of(envelope.body) != _ACCORD:
+                continue
+            del waiting[envelope.sender]
             signature = self._accord(envelope.body, enrolment, digest)
             if signature is not None:
                 signatures[enrolment.seat] = signature
         return sorted(signatures.items())
+
+    @staticmethod
+    def _offer(channel: Channel, site: Address, offer: bytes) -> None:
+        """Ask a site to sign; one that is not there is asked once it is back."""
+        try:
+            channel.send(site, offer)
+        except Unavailable:
+            return
 
     def _accord(self, body: bytes, enrolment: Enrolment, digest: Digest) -> bytes | None:
         """A site's signature on exactly this settlement, or None."""
@@ -249,7 +266,7 @@ class Coordinator:
     def complete(self, job: JobId) -> None:
         """End the job once nobody can dispute it any more; anyone may, and the coordinator does."""
         entry = self._entry(job)
-        if entry.stage is Stage.SETTLING and self.chain.now() >= entry.deadline:
+        if entry.stage is Stage.SETTLING and self.chain.now() > entry.deadline:
             self.wallet.complete(job)
 
     def collect(self, job: JobId, settlement: Settlement | None) -> None:

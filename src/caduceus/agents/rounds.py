@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, final
 
 import numpy as np
@@ -93,6 +94,7 @@ class Rounds:
         self._sites: Mapping[int, Address] = {one.seat: one.site for one in grounds.enrolments}
         self._lines = Conversation(channel, clock, self._sites, patience)
         self._standing: Foundation | None = None
+        self._silent: frozenset[int] = frozenset()
 
     def recall(self, past: Past, record: RoundRecord) -> tuple[Session, Past]:
         """A round that an earlier process did: its session, and what has become of the rounds with it."""
@@ -127,12 +129,15 @@ class Rounds:
         seats = foundation.ready.seats if list_told is None else canon.unpack(_Told, list_told).seats
         call = Call(self._grounds.job, past.number, foundation.ready_id, canon.pack(state))
         failure = ""
+        for seat in self._silent.intersection(seats):  # perhaps it has never heard that the set-up ended
+            self._lines.remind(seat)
         try:
             self._lines.hold(server, dict.fromkeys(seats, self._say(call)), known, lambda: self._write_down(server))
         except Refused as problem:
             failure = str(problem)
         done = finish(server, self._task, state, failure, uploads.digests)
         exchange, cohort = server.exchange(), foundation.layout.setup.cohort
+        self._silent = frozenset(foundation.ready.seats).difference(exchange.survivors)
         return done, session, past.after(exchange, server.by_group, failed=bool(done.record.failure), cohort=cohort)
 
     def _write_down(self, server: Server) -> None:
@@ -153,16 +158,23 @@ class Rounds:
                 self._standing = kept
         if self._standing is None or not self._will_do(self._standing, past):
             self._standing = self._prepare(past)
+        self._lines.begin_with(partial(self._outcome, self._standing))
         return self._standing
 
     def _remind(self, foundation: Foundation) -> None:
         """Tell the outcome of a set-up again: an earlier process may have ended before every site had heard of it."""
-        ready = self._say(foundation.ready)
+        self._lines.begin_with(partial(self._outcome, foundation))
+        for seat in foundation.ready.seats:
+            self._lines.remind(seat)
+
+    def _outcome(self, foundation: Foundation, seat: int) -> bytes | None:
+        """The outcome of a set-up as a site is told it; None if the site has no part in it."""
+        if seat not in foundation.ready.seats:
+            return None
+        at = foundation.ready.seats.index(seat)
         said = [canon.unpack(Endorse, canon.unpack(Signed, one).body) for one in foundation.record.endorses]
-        members = tuple(one.seat for one in said)
-        for at, seat in enumerate(foundation.ready.seats):
-            endorsed = Endorsed(ready, members, np.stack([one.tags[at] for one in said]))
-            self._lines.send(seat, canon.pack(endorsed))
+        tags = np.stack([one.tags[at] for one in said])
+        return canon.pack(Endorsed(self._say(foundation.ready), tuple(one.seat for one in said), tags))
 
     def _will_do(self, foundation: Foundation, past: Past) -> bool:
         setup = foundation.layout.setup
@@ -173,6 +185,7 @@ class Rounds:
     def _prepare(self, past: Past) -> Foundation:
         first, draw = past.number, past.sums
         rounds = rounds_at_once(len(self._sites), max(1, self._most - first))
+        self._lines.begin_with(lambda _seat: None)
         server = SetupServer(Layout(self._grounds.setup(first=first, rounds=rounds, draw=draw)), self._signer)
         prepare = self._say(Prepare(self._grounds.job, first, rounds, draw))
         self._lines.hold(server, dict.fromkeys(self._sites, prepare))

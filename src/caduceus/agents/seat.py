@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar, final
 
 from caduceus import canon
-from caduceus.agents.consent import Consent, receipt_key
+from caduceus.agents.consent import Consent, beacon_key, receipt_key
 from caduceus.agents.payment import card_of
 from caduceus.agents.standing import SETUP_KINDS, Secrets, Standing
 from caduceus.data.card import ROWS_STEP
@@ -102,7 +102,7 @@ class SeatedSite:
         )
         self._standing = Standing(grounds, seat, journal=journal, secrets=secrets)
         self._consent = Consent(entry, seat, chain, store, journal, secrets.signer, spec, self._enrolments)
-        self._noisy = grounds.noisy
+        self._noisy, self._beacon = grounds.noisy, grounds.beacon
         self._threads = threads
         self._client: Client | None = None
 
@@ -138,6 +138,8 @@ class SeatedSite:
             raise PeerFault(COORDINATOR, "called to a round of a job that is done")
         session = session_for(call.round, ready=call.ready, task=self._task, state=state)
         ground = self._standing.on(call.ready)
+        # What was sent under one beginning of the job is not mixed with another, should the chain give it another one.
+        self._journal.put_all({beacon_key(self._job): self._beacon}, at_once=False)
         self._hold_to_draw(session, ground)
         client = Client(
             session,

@@ -18,7 +18,7 @@ from caduceus.kinds import Address, Digest, JobId, Role, Stage
 from caduceus.market.costs import Costs
 from caduceus.market.job import FINAL
 from caduceus.market.settlement import Settlement
-from caduceus.market.specification import JobSpec
+from caduceus.market.specification import JobSpec, read_spec
 from caduceus.market.terms import ask_of, difference, terms_of
 from caduceus.market.work import work_of
 from caduceus.ports import Chain, JobEntry, JobTerms, Store, Wallet
@@ -67,16 +67,23 @@ class Steward:
 
         Raises Refused if the specification is not to be had or is not what the chain says.
         """
-        return canon.unpack(JobSpec, self.store.get(entry.spec))
+        return read_spec(self.store.get(entry.spec))
 
     def consider(self, entry: JobEntry) -> Verdict:
-        """Whether this data set may take part in a job, with the reasons if not."""
+        """Whether this data set may take part in a job, with the reasons if not.
+
+        What takes no time comes first: to price a stranger's job anew can take minutes, and so is done only for jobs
+        that the terms allow as they are stated.
+        """
         spec = self.specification(entry)
-        task_rounds = work_of(spec).max_rounds
         if not matches(self.card, spec.schema):
             return Verdict((f"it asks for data as in '{spec.schema.title}', and this data set means something else",))
-        found = difference(terms_of(spec, task_rounds, token=entry.token, coordinator=entry.coordinator), entry)
-        if found is not None:
+        epsilon, delta = self._spent_elsewhere(entry.id)
+        verdict = judge(self.terms, ask_of(spec, entry.buyer), spent_micro=epsilon, spent_delta_pico=delta)
+        if verdict.reasons:
+            return verdict
+        terms = terms_of(spec, work_of(spec).max_rounds, token=entry.token, coordinator=entry.coordinator)
+        if (found := difference(terms, entry)) is not None:
             return Verdict((f"the specification and the chain name different values of {found}",))
         try:
             check_judges(spec)
@@ -85,8 +92,7 @@ class Steward:
         own = self.chain.dataset(self.dataset)
         if own is not None and not own.active:
             return Verdict(("the data set was withdrawn",))
-        epsilon, delta = self._spent_elsewhere(entry.id)
-        return judge(self.terms, ask_of(spec, entry.buyer), spent_micro=epsilon, spent_delta_pico=delta)
+        return verdict
 
     def _spent_elsewhere(self, job: JobId) -> tuple[int, int]:
         """What all jobs but this one have spent or hold reserved, epsilon and delta: a seat does not refuse itself."""

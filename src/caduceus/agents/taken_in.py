@@ -33,8 +33,9 @@ class TakenIn(MutableMapping[int, bytes]):
 
     def __setitem__(self, seat: int, upload: bytes) -> None:
         digest = self._store.put(upload)
-        # Not waited for: what is lost with the power is asked for again, and sent again.
-        self._journal.put_all({f"{self._prefix}{seat:05}": digest}, at_once=False)
+        # Waited for: a receipt follows. If what it promises were lost with the power, and the site then silent, the
+        # round would leave out an upload that the coordinator has to answer for with its bond.
+        self._journal.put_once(f"{self._prefix}{seat:05}", digest)
         self.digests[seat] = digest
 
     def __getitem__(self, seat: int) -> bytes:

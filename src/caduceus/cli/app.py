@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from caduceus.cli import networks, nodes
 from caduceus.cli.exits import Outermost
 
 app = typer.Typer(
@@ -23,10 +24,13 @@ app = typer.Typer(
     help=(
         "Hospitals train a model together: records and single updates stay home, contracts hold the money, and a "
         "stranger can check all of it.\n\n"
-        "Start with [bold]caduceus demo[/bold]. With data of your own: [bold]site[/bold] checks them, "
+        "Start with [bold]caduceus demo[/bold]. With data of your own: [bold]site check[/bold] checks them, "
         "[bold]card[/bold] shows what would be published, [bold]job check[/bold] reads what is asked for, "
         "[bold]run[/bold] plays the job, [bold]audit[/bold] checks it without anyone's help, [bold]report[/bold] "
         "writes the page about it.\n\n"
+        "Between organisations: [bold]network[/bold] founds a network, [bold]site[/bold], [bold]coordinator[/bold] and "
+        "[bold]buyer[/bold] join it, each on a machine of its own, [bold]status[/bold] shows how one stands; "
+        "[bold]cluster up[/bold] tries all of it out on this machine.\n\n"
         "Exit codes: 0 done, and where an audit was made it passes; 2 refused: bad input, a rule, or an audit that "
         "does not pass; 3 a party broke the protocol; 4 something outside did not answer, nothing happened; 5 "
         "something may have happened, look before repeating; 70 a bug of this program; 130 stopped. CADUCEUS_DEBUG=1 "
@@ -121,24 +125,6 @@ def run(
     from caduceus.cli import running
 
     running.run(job, federation, out, data, running.Way(node, report, tuple(dishonest or ())))
-
-
-@app.command()
-def site(federation: FederationName, data: Data = None) -> None:
-    """Check the sites' data against their schema; for stewards, on their own screen.
-
-    Reads every file and says what is wrong with the first that is not as the
-    schema says: file, column and row, never a value. If all is well, shows
-    rows, columns and missing values of every site. Writes nothing, publishes
-    nothing.
-
-    \b
-    caduceus site heart --data ~/data
-    caduceus site my/federation.toml
-    """
-    from caduceus.cli import looking
-
-    looking.site(federation, data)
 
 
 @app.command()
@@ -350,3 +336,7 @@ def privacy_budget(run: Run, node: Node = None) -> None:
     from caduceus.cli import budget
 
     budget.show_budgets(run, node)
+
+
+networks.add_to(app)
+nodes.add_to(app)

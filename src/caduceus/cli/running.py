@@ -90,7 +90,7 @@ def _play_and_tell(workspace: Workspace, orders: Sequence[Order], *, report: boo
         facts = _tell(workspace, workspace.report, audits, orders[0].url, orders[0].data_root, rows, screen)
     _show(facts, audits, workspace.report)
     _say_models(workspace, played)
-    _end(audits)
+    end_with(audits)
 
 
 def _say_models(workspace: Workspace, played: Mapping[str, Played]) -> None:
@@ -125,7 +125,7 @@ def audit(folder: Path, chain: Path | None, node: str | None) -> None:
     for one in audits:
         show_audit(console, one)
     show_verdict(console, audits)
-    _end(audits)
+    end_with(audits)
 
 
 def report(folder: Path, data: Path | None, node: str | None, out: Path | None) -> None:
@@ -135,7 +135,7 @@ def report(folder: Path, data: Path | None, node: str | None, out: Path | None) 
         audits = _audit(workspace.root / "transcript", workspace, None, url, screen)
         facts = _tell(workspace, out or workspace.report, audits, url, data, None, screen)
     _show(facts, audits, out or workspace.report)
-    _end(audits)
+    end_with(audits)
 
 
 def _audit(
@@ -173,7 +173,7 @@ def _show(facts: Sequence[JobFacts], audits: Sequence[Audit], path: Path) -> Non
     console.print(f"Report: {path}", soft_wrap=True)
 
 
-def _end(audits: Sequence[Audit]) -> None:
+def end_with(audits: Sequence[Audit]) -> None:
     """Leave with the code for an audit that does not pass, if one does not."""
     for one in audits:
         if not one.passes:

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from caduceus.data.document import Document, read_document
 from caduceus.data.schema import Schema
 from caduceus.errors import Refused
-from caduceus.kinds import MICRO, PICO, Tokens, Visibility
+from caduceus.kinds import MICRO, PICO, Digest, Tokens, Visibility
 from caduceus.learn.inquiry.program import plan_spending as plan_answers
 from caduceus.learn.inquiry.queries import Analysis
 from caduceus.learn.inquiry.queries import check as check_questions
@@ -19,7 +19,7 @@ from caduceus.learn.private.logistic import ROUNDS
 from caduceus.learn.private.program import plan_spending
 from caduceus.learn.spec import Averaging, Descent, Evaluation, Learning, Logistic, check
 from caduceus.market.queries_file import AnalysisFile, ConditionFile, QueryFile, query_of
-from caduceus.market.specification import Deadlines, JobSpec, Judging, Money, Privacy
+from caduceus.market.specification import UNSTATED, Deadlines, JobSpec, Judging, Money, Privacy
 from caduceus.market.work import rules_for
 
 Duration = Annotated[str, Field(pattern=r"^\d+(s|m|h|d)$")]
@@ -191,11 +191,12 @@ def read_job_file(text: str, *, where: str) -> JobFile:
     return read_document(text, JobFile, where=where)
 
 
-def specify(file: JobFile, schema: Schema, *, nonce: bytes, where: str) -> JobSpec:
+def specify(file: JobFile, schema: Schema, *, nonce: bytes, where: str, code: Digest = UNSTATED) -> JobSpec:
     """The specification that a job file asks for.
 
     schema  the one that the file names, already read
     nonce   `NONCE_BYTES` random bytes
+    code    digest of the program that sites are to run; unstated where nothing is posted
 
     Raises Refused, naming `where` and the key, if the parts do not fit together.
     """
@@ -229,6 +230,7 @@ def specify(file: JobFile, schema: Schema, *, nonce: bytes, where: str) -> JobSp
         title=file.job.title,
         purpose=file.job.purpose,
         nonce=nonce,
+        code=code,
         visibility=Visibility[file.job.visibility.upper()],
         cohort=cohort,
         schema=schema,

@@ -7,8 +7,9 @@ learned: whoever has it, the anchored sums and the chain can re-execute the job.
 
 from __future__ import annotations
 
-from caduceus.canon import record
+from caduceus.canon import record, unpack
 from caduceus.data.schema import Schema
+from caduceus.errors import Refused
 from caduceus.kinds import Address, Digest, Tokens, Visibility
 from caduceus.learn.inquiry.queries import Analysis
 from caduceus.learn.judged.rows import Stratum
@@ -16,8 +17,14 @@ from caduceus.learn.spec import Learning
 from caduceus.market.mechanism.rules import Rules
 from caduceus.privacy.events import Spending
 
+UNSTATED = Digest(bytes(32))
+"""Stands for a job's code where none is stated; no site takes part in such a job."""
+
 NONCE_BYTES = 16
 """Random bytes that make two otherwise equal specifications different jobs."""
+
+SPEC_MOST = 1 << 20
+"""Bytes of a specification that anybody reads: small ones of hostile shape would fill a memory once they are longer."""
 
 
 @record("job/money/1")
@@ -113,13 +120,15 @@ class Judging:
     rules: Rules
 
 
-@record("job/spec/3")
+@record("job/spec/4")
 class JobSpec:
     """A job as its buyer posted it.
 
     title         for people
     purpose       what the model is for; stewards' terms judge it
     nonce         random, `NONCE_BYTES`
+    code          digest of the program that sites run on their records: theirs must be the same, and their stewards
+                  must have allowed it
     visibility    what the job lets anyone see of single updates
     cohort        least sites of a group whose sum is opened; 0 unless the visibility is COHORT
     schema        what the tables mean
@@ -135,6 +144,7 @@ class JobSpec:
     title: str
     purpose: str
     nonce: bytes
+    code: Digest
     visibility: Visibility
     cohort: int
     schema: Schema
@@ -147,3 +157,13 @@ class JobSpec:
     spare_rounds: int
     money: Money
     deadlines: Deadlines
+
+
+def read_spec(blob: bytes) -> JobSpec:
+    """A specification, from anybody.
+
+    Raises Refused if it is longer than `SPEC_MOST`, or none.
+    """
+    if len(blob) > SPEC_MOST:
+        raise Refused(f"a specification of {len(blob)} bytes; at most {SPEC_MOST} are read")
+    return unpack(JobSpec, blob)

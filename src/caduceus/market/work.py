@@ -27,6 +27,10 @@ MOST_MISSING = 90
 """Per cent."""
 
 
+MOST_ENTRIES = 1 << 26
+"""Of any vector that a job has its sites send: half a GiB, which is all that an engine carries in one frame."""
+
+
 def target_of(work: Work) -> str | None:
     """The column that a job predicts; None if it asks questions."""
     return None if isinstance(work, Inquiry) else work.design.target
@@ -51,6 +55,16 @@ def work_of(spec: JobSpec) -> Work:
 
     Raises Refused, naming the field or column, if the specification makes no sense.
     """
+    work = _work_of(spec)
+    if not isinstance(work, Inquiry):
+        width, network, fits = work.design.width, work.network, 1 if isinstance(work, JudgedProgram) else work.fits
+        entries = fits * ((width + 2) ** 2 if network is None else network.parameters(width) + 1)
+        if entries > MOST_ENTRIES:
+            raise Refused(f"the specification's models have {entries} entries to be summed; at most {MOST_ENTRIES} are")
+    return work
+
+
+def _work_of(spec: JobSpec) -> Work:
     privacy, judging = spec.privacy, spec.judging
     if (judging is not None) != (spec.visibility is Visibility.GRAM):
         raise Refused("judging: given with visibility GRAM only, and always with it")

@@ -11,6 +11,7 @@ from caduceus import canon
 from caduceus.data.card import ROWS_STEP
 from caduceus.data.policy import Terms, TermsFile, judge, read_terms_file
 from caduceus.data.schema import Schema, did_you_mean
+from caduceus.edges.code import code_digest
 from caduceus.edges.federation import Federation, SiteTable, open_federation, read_sites
 from caduceus.edges.tabular import load_schema, read_text
 from caduceus.errors import Refused
@@ -70,7 +71,7 @@ def read_order(order: Order) -> Brief:
     federation = open_federation(order.federation)
     file = read_job_file(read_text(order.job), where=order.job.name)
     schema: Schema = load_schema(order.job.parent / file.job.schema_file).public()
-    spec = specify(file, schema, nonce=bytes(NONCE_BYTES), where=order.job.name)
+    spec = specify(file, schema, nonce=bytes(NONCE_BYTES), where=order.job.name, code=code_digest())
     task = work_of(spec)
     tables = read_sites(federation, data_root=order.data_root, target=target_of(task))
     check_names(federation.path.name, [one.name for one in tables])
@@ -157,6 +158,7 @@ def with_nonce(spec: JobSpec, journal: Journal, label: str) -> JobSpec:
         journal.put_once(f"{label}/spec", canon.digest(spec))
     except Refused:
         raise Refused(
-            f"{label}.toml or its schema has changed since this run began; put it back, or start a new run elsewhere"
+            f"{label}.toml, its schema or this program has changed since this run began; put it back, or start a new "
+            "run elsewhere"
         ) from None
     return spec
