@@ -36,12 +36,13 @@ from caduceus.crypto.entropy import KeyedEntropy
 from caduceus.crypto.sign import Signer, domain_separator, recover
 from caduceus.crypto.xwing import Decapsulator
 from caduceus.kinds import Address, Digest, JobId, Singles
+from caduceus.learn.judged.opened import WHOLE
 from caduceus.protocol import gram_upload, secagg_reading
 from caduceus.protocol.encoding import encode
 from caduceus.protocol.gram_aggregator import AggregatorSecrets, GramAggregator
 from caduceus.protocol.gram_dealer import GramDealer
 from caduceus.protocol.gram_server import GramServer
-from caduceus.protocol.gram_session import STEPS, WHOLE, AggregatorKeys, GramGround, GramPlan, GramSession, bound_for
+from caduceus.protocol.gram_session import STEPS, AggregatorKeys, GramGround, GramPlan, GramSession, bound_for
 
 T = TypeVar("T")
 
