@@ -62,12 +62,15 @@ def killed_while_writing(script: str, *arguments: str, after: int) -> list[str]:
         text=True,
     )
     assert child.stdout is not None
+    assert child.stderr is not None
     said = []
     for line in child.stdout:
         said.append(line.strip())
         if len(said) >= after:
             break
     child.kill()
-    rest, problem = child.communicate()
+    # Not `communicate`: it reads the pipe beneath the buffer that the lines above came from, and loses what is in it.
+    rest, problem = child.stdout.read(), child.stderr.read()
+    child.wait()
     assert child.returncode == -9, f"the script ended by itself: {problem}"
     return said + rest.split()

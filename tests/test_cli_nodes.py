@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -271,11 +272,12 @@ def test_processes_over_flare_make_the_very_model_that_loopback_makes(tmp_path):
 
     # It goes on where it was, and ends cleanly when it is told to.
     begun = [sys.executable, "-c", "from caduceus.cli import main; main()", "cluster", "up", "net"]
-    with subprocess.Popen(begun, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as again:
+    heeds = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # whoever runs this in the background may ignore it
+    with subprocess.Popen(begun, cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=heeds) as again:
         assert again.stderr is not None
         line = next(line for line in again.stderr if "job " in line)
         again.send_signal(signal.SIGINT)
-        again.communicate()
+        again.communicate(timeout=60)
     assert "completed" in line
     assert again.returncode == STOPPED
     assert not any(str(tmp_path) in said for said in command_lines())
