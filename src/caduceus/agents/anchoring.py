@@ -85,10 +85,9 @@ class Anchoring:
         """One try without a thread; returns whether the chain has every round."""
         if self._known < 0:
             try:
-                entry = self._chain.job(self._job)
+                self._known = self._anchored()
             except Unavailable:
                 return False
-            self._known = entry.rounds if entry is not None else 0
         missing = self._rounds[self._known :]
         if missing:
             try:
@@ -111,14 +110,20 @@ class Anchoring:
         """How many rounds the chain has; asked until it answers, for rounds do not wait for it."""
         while True:
             try:
-                entry = self._chain.job(self._job)
+                return self._anchored()
             except Unavailable:
                 with self._changed:
                     self._changed.wait(self._patience)
                     if self._closing and not self._rounds:
                         return 0
-                continue
-            return entry.rounds if entry is not None else 0
+
+    def _anchored(self, otherwise: int = 0) -> int:
+        """How many rounds the chain has, or something else where it has no such job.
+
+        Raises Unavailable if it does not answer.
+        """
+        entry = self._chain.job(self._job)
+        return entry.rounds if entry is not None else otherwise
 
     def _missing(self, known: int) -> list[Anchor] | None:
         """The rounds that the chain lacks, once there are any; None when all is done."""
@@ -135,7 +140,6 @@ class Anchoring:
             with self._changed:
                 self._changed.wait(self._patience)
             try:
-                entry = self._chain.job(self._job)
+                return self._anchored(known)
             except Unavailable:
                 return known
-            return entry.rounds if entry is not None else known

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, final
 
 import numpy as np
@@ -154,27 +153,27 @@ class Rounds:
         if self._standing is None:
             kept = self._recall(past.number)
             if kept is not None and self._will_do(kept, past):
-                self._remind(kept)
-                self._standing = kept
+                self._stand_on(kept)
+                for seat in kept.ready.seats:  # an earlier process may have ended before every site had heard of it
+                    self._lines.remind(seat)
         if self._standing is None or not self._will_do(self._standing, past):
-            self._standing = self._prepare(past)
-        self._lines.begin_with(partial(self._outcome, self._standing))
+            self._stand_on(self._prepare(past))
+        assert self._standing is not None
         return self._standing
 
-    def _remind(self, foundation: Foundation) -> None:
-        """Tell the outcome of a set-up again: an earlier process may have ended before every site had heard of it."""
-        self._lines.begin_with(partial(self._outcome, foundation))
-        for seat in foundation.ready.seats:
-            self._lines.remind(seat)
-
-    def _outcome(self, foundation: Foundation, seat: int) -> bytes | None:
-        """The outcome of a set-up as a site is told it; None if the site has no part in it."""
-        if seat not in foundation.ready.seats:
-            return None
-        at = foundation.ready.seats.index(seat)
+    def _stand_on(self, foundation: Foundation) -> None:
+        """Use a set-up from now on, and have its outcome told to whoever may have missed it."""
+        self._standing = foundation
         said = [canon.unpack(Endorse, canon.unpack(Signed, one).body) for one in foundation.record.endorses]
-        tags = np.stack([one.tags[at] for one in said])
-        return canon.pack(Endorsed(self._say(foundation.ready), tuple(one.seat for one in said), tags))
+        ready, members = self._say(foundation.ready), tuple(one.seat for one in said)
+        places = {seat: at for at, seat in enumerate(foundation.ready.seats)}
+
+        def outcome(seat: int) -> bytes | None:
+            if seat not in places:
+                return None
+            return canon.pack(Endorsed(ready, members, np.stack([one.tags[places[seat]] for one in said])))
+
+        self._lines.begin_with(outcome)
 
     def _will_do(self, foundation: Foundation, past: Past) -> bool:
         setup = foundation.layout.setup

@@ -157,14 +157,15 @@ def _point(transcript: Path, opened: Opened, entry: JobEntry) -> None:
 # ---------------------------------------------------------------- sites and buyers
 
 
-def _spoke(opened: Opened, outward: ToHub, running: Running) -> SwitchSpoke:
+def _spoke(opened: Opened, outward: ToHub, running: Running, stack: ExitStack) -> tuple[SwitchSpoke, HandingStore]:
+    """The line to the hub, and the blobs that are here or come and go over it."""
     party, lookout, hub = opened.party, opened.lookout, opened.file.hub
 
     def refused(job: JobId, why: str, theirs: bool) -> None:
         said = f"{'told by the coordinator: ' if theirs else ''}{why}"
         lookout.problem(Refused(said), Detail(job=job, peer=hub))
 
-    return SwitchSpoke(
+    spoke = SwitchSpoke(
         outward,
         account=party.account,
         signer=party.secrets.signer,
@@ -175,6 +176,9 @@ def _spoke(opened: Opened, outward: ToHub, running: Running) -> SwitchSpoke:
         on_refusal=refused,
         on_bug=running.fail,
     )
+    stack.callback(spoke.close)
+    there = LayeredStore(opened.local, lambda digest, _most: spoke.get(digest), who="the hub")
+    return spoke, HandingStore(there, spoke.put)
 
 
 def _greeter(opened: Opened, spoke: SwitchSpoke, store: HandingStore) -> Callable[[], None]:
@@ -190,9 +194,7 @@ def _site(opened: Opened, outward: ToHub, stack: ExitStack) -> Running:
     file, party = opened.file, opened.party
     assert file.data is not None  # `read_node_file` has seen to it
     running = Running(opened, stack)
-    spoke = _spoke(opened, outward, running)
-    stack.callback(spoke.close)
-    store = HandingStore(LayeredStore(opened.local, lambda digest, _most: spoke.get(digest), who="the hub"), spoke.put)
+    spoke, store = _spoke(opened, outward, running, stack)
     federation = open_federation(opened.folder / file.data.federation)
     root = None if file.data.root is None else Path(file.data.root)
     records = read_site(federation, file.data.site or party.name, data_root=root)
@@ -248,9 +250,7 @@ def _site(opened: Opened, outward: ToHub, stack: ExitStack) -> Running:
 
 def _buyer(opened: Opened, outward: ToHub, stack: ExitStack) -> Running:
     running = Running(opened, stack)
-    spoke = _spoke(opened, outward, running)
-    stack.callback(spoke.close)
-    store = HandingStore(LayeredStore(opened.local, lambda digest, _most: spoke.get(digest), who="the hub"), spoke.put)
+    spoke, store = _spoke(opened, outward, running, stack)
     buyer = Buyer(opened.chain, opened.wallet, store)
     duties = Ordering(opened, buyer, BuyerDuties(buyer, opened.journal, on_event=teller(opened)))
     outward.listen(spoke.arrived)
