@@ -77,6 +77,19 @@ class Visibility(IntEnum):
     """One coordinator, one sum over all sites that took part."""
 
 
+class Readiness(IntEnum):
+    """A steward's signed verdict on whether a data set is fit to be lent; a job can demand a least one."""
+
+    UNSTATED = 0
+    """No report was published."""
+    BLOCKED = 1
+    """Something was found with which the data must not be lent."""
+    CONDITIONAL = 2
+    """Nothing blocks; somebody must look at something, or something could not be looked at."""
+    READY = 3
+    """Every rule that applies was run, and nothing needs attention."""
+
+
 class Evidence(IntEnum):
     """How strong a claim in a report is; the product never uses a stronger word than this."""
 

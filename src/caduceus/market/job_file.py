@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from caduceus.data.document import Document, read_document
 from caduceus.data.schema import Schema
 from caduceus.errors import Refused
-from caduceus.kinds import MICRO, PICO, Digest, Tokens, Visibility
+from caduceus.kinds import MICRO, PICO, Digest, Readiness, Tokens, Visibility
 from caduceus.learn.inquiry.program import plan_spending as plan_answers
 from caduceus.learn.inquiry.queries import Analysis
 from caduceus.learn.inquiry.queries import check as check_questions
@@ -37,6 +37,7 @@ class _Job(Document):
     purpose: Annotated[str, Field(min_length=1, max_length=200)] = "research"
     schema_file: Annotated[str, Field(min_length=1, alias="schema")]
     visibility: Literal["sum", "cohort", "gram"] = "sum"
+    readiness: Literal["unstated", "conditional", "ready"] = "unstated"
     cohort: Annotated[int, Field(ge=3, le=512)] | None = None
 
 
@@ -232,6 +233,7 @@ def specify(file: JobFile, schema: Schema, *, nonce: bytes, where: str, code: Di
         nonce=nonce,
         code=code,
         visibility=Visibility[file.job.visibility.upper()],
+        readiness=Readiness[file.job.readiness.upper()],
         cohort=cohort,
         schema=schema,
         learning=learning,

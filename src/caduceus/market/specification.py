@@ -10,7 +10,7 @@ from __future__ import annotations
 from caduceus.canon import record, unpack
 from caduceus.data.schema import Schema
 from caduceus.errors import Refused
-from caduceus.kinds import Address, Digest, Tokens, Visibility
+from caduceus.kinds import Address, Digest, Readiness, Tokens, Visibility
 from caduceus.learn.inquiry.queries import Analysis
 from caduceus.learn.judged.rows import Stratum
 from caduceus.learn.spec import Learning
@@ -120,7 +120,7 @@ class Judging:
     rules: Rules
 
 
-@record("job/spec/4")
+@record("job/spec/5")
 class JobSpec:
     """A job as its buyer posted it.
 
@@ -130,6 +130,7 @@ class JobSpec:
     code          digest of the program that sites run on their records: theirs must be the same, and their stewards
                   must have allowed it
     visibility    what the job lets anyone see of single updates
+    readiness     least verdict that a data set's steward must have published; UNSTATED asks for none
     cohort        least sites of a group whose sum is opened; 0 unless the visibility is COHORT
     schema        what the tables mean
     learning      what is learned from them; None if questions are asked
@@ -146,6 +147,7 @@ class JobSpec:
     nonce: bytes
     code: Digest
     visibility: Visibility
+    readiness: Readiness
     cohort: int
     schema: Schema
     learning: Learning | None

@@ -1,0 +1,1 @@
+"""Whether a data set is fit to be lent: rules, findings, and the report that a steward signs."""
