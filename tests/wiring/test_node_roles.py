@@ -15,12 +15,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from node_town import BUYER, EVERYBODY, HUB, NodeTown, node_town, until
+from node_town import BUYER, EVERYBODY, HUB, NodeTown, node_town, served, until
 
 from caduceus import canon
+from caduceus.crypto.sign import Signer
 from caduceus.data.table import Table
 from caduceus.edges.code import FILES, FOLDERS, code_digest, digest_on_disk
 from caduceus.edges.federation import SiteTable, open_federation, read_site
+from caduceus.edges.gateway.abi import unhex
+from caduceus.edges.gateway.signing import KeySigner
+from caduceus.edges.gateway.transaction import Transaction
 from caduceus.edges.network import read_deployment
 from caduceus.errors import Misuse, PeerFault, Refused, Unavailable
 from caduceus.kinds import JobId, Stage
@@ -96,6 +100,34 @@ def test_lost_keys_are_asked_for_and_not_replaced_by_somebody_elses(town):
     with pytest.raises(Refused, match=r"keys: missing; put this party's keys back"):
         _start_once(town.place("North"))
     assert not (town.place("North") / KEYS).exists()
+
+
+def test_the_accounts_key_can_be_kept_by_a_signer_elsewhere(town):
+    elsewhere = KeySigner(Signer(town.treasury))
+
+    def request(method: str, params: Sequence[Any]) -> str:
+        asked = {name: value if name in ("data", "to") else int(value, 16) for name, value in params[0].items()}
+        whole = Transaction(
+            chain_id=asked["chainId"],
+            nonce=asked["nonce"],
+            tip=asked["maxPriorityFeePerGas"],
+            fee=asked["maxFeePerGas"],
+            gas=asked["gas"],
+            to=unhex(asked["to"]),
+            data=unhex(asked["data"]),
+            value=asked["value"],
+        )
+        assert method == "eth_signTransaction"
+        assert asked["from"] == int.from_bytes(elsewhere.address)
+        return f"0x{elsewhere.sign(whole).hex()}"
+
+    with served(request) as url:
+        with (town.place("North") / NODE_FILE).open("a") as file:
+            file.write(f'\n[signer]\nurl = "{url}"\naccount = "0x{elsewhere.address.hex()}"\n')
+        town.start("North")
+        until(lambda: any(one.steward == elsewhere.address for one in town.network.chain.datasets()))
+        assert town.network.chain.member(town.account("North")) is None
+        town.stop("North")
 
 
 def test_a_party_that_has_lost_its_promises_does_not_start_again(town):

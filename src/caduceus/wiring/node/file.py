@@ -41,6 +41,19 @@ class ChainPart(Document):
     poll: Annotated[float, Field(ge=0.1, le=3600)] = 2.0
 
 
+class SignerPart(Document):
+    """`[signer]`: who keeps the account's key, where it is not in this party's folder.
+
+    url      of a signer that answers JSON-RPC, such as web3signer or clef; http or https
+    account  for which it signs
+    method   what it calls that
+    """
+
+    url: Annotated[str, Field(pattern=r"^https?://")]
+    account: Account
+    method: Literal["eth_signTransaction", "account_signTransaction"] = "eth_signTransaction"
+
+
 class HubPart(Document):
     """`[coordinator]`: whose hub this party connects to."""
 
@@ -87,6 +100,7 @@ class NodeFile(Document):
 
     party: PartyPart
     chain: ChainPart
+    signer: SignerPart | None = None
     coordinator: HubPart | None = None
     data: DataPart | None = None
     policy: PolicyPart | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +13,12 @@ from caduceus.crypto.sign import Signer
 from caduceus.data.commitment import Openings, commit
 from caduceus.data.table import Table
 from caduceus.edges import keyring
+from caduceus.edges.evm_rpc import HttpNode
 from caduceus.edges.gateway.remembering import RememberingChain
+from caduceus.edges.gateway.signing import RemoteSigner, TransactionSigner
 from caduceus.edges.gateway.watch import Sending
 from caduceus.edges.journal import SqliteJournal
+from caduceus.edges.keyring import Keyring
 from caduceus.edges.keystore import Passphrase, read_passphrase
 from caduceus.edges.network import Network, join_url
 from caduceus.edges.private import load_or_commit
@@ -38,6 +41,8 @@ KEYS, JOURNAL, OPENINGS, DEPLOYMENT, LOG = "keys", "journal.sqlite", "openings",
 _GWEI = 10**9
 _TRANSACTION, _CONFIRMATION = 120.0, 30.0
 """Seconds that a transaction, and each block on top of it, may take while the loop that waits for it is well."""
+_APPROVAL = 60.0
+"""Seconds that a signer elsewhere may take for one transaction; a person may have to approve it."""
 _COMMITTED = "committed/"
 
 
@@ -66,8 +71,7 @@ def party_in(folder: Path, file: NodeFile) -> Party:
 
     Raises Refused as `keyring.load_or_make` does.
     """
-    ring = keyring.load_or_make(folder / KEYS, passphrase())
-    return Party(file.party.name, Signer(ring.account).address, ring)
+    return _party(file, keyring.load_or_make(folder / KEYS, passphrase()))
 
 
 def _known_party(folder: Path, file: NodeFile) -> Party:
@@ -76,7 +80,22 @@ def _known_party(folder: Path, file: NodeFile) -> Party:
         ring = keyring.load(folder / KEYS, passphrase())
     except FileNotFoundError:
         raise Refused(f"{folder / KEYS}: missing; put this party's keys back, or make another party's folder") from None
-    return Party(file.party.name, Signer(ring.account).address, ring)
+    return _party(file, ring)
+
+
+def _party(file: NodeFile, ring: Keyring) -> Party:
+    """Whoever holds the keys; its account is the keyring's, unless a signer elsewhere keeps another one's key."""
+    elsewhere = file.signer
+    account = Signer(ring.account).address if elsewhere is None else Address(bytes.fromhex(elsewhere.account[2:]))
+    return Party(file.party.name, account, ring)
+
+
+def _account_key(file: NodeFile, party: Party, stack: ExitStack) -> bytes | TransactionSigner:
+    """What signs the account's transactions."""
+    if file.signer is None:
+        return party.ring.account
+    node = stack.enter_context(closing(HttpNode(file.signer.url, timeout=_APPROVAL)))
+    return RemoteSigner(node.request, party.account, name=f"the signer at {node.name}", method=file.signer.method)
 
 
 def passphrase() -> Passphrase | None:
@@ -102,7 +121,7 @@ def open_party(folder: Path, stack: ExitStack) -> Opened:
     gwei = file.chain.max_fee_gwei
     sending = Sending(file.chain.confirmations, None if gwei is None else gwei * _GWEI)
     network = stack.enter_context(join_url(file.chain.url, folder / DEPLOYMENT, sending=sending))
-    wallet = network.wallet(party.ring.account, journal)
+    wallet = network.wallet(_account_key(file, party, stack), journal)
     wallet.mend()
     sends = 2 * (_TRANSACTION + file.chain.confirmations * _CONFIRMATION)
     pulse = Pulse(patience=max(60.0, 10 * file.chain.poll) + sends)
