@@ -24,7 +24,7 @@ from caduceus.crypto import merkle, sign  # noqa: E402
 from caduceus.edges.gateway import suite  # noqa: E402
 from caduceus.edges.gateway.abi import contract  # noqa: E402
 from caduceus.edges.heads import deploy_heads  # noqa: E402
-from caduceus.kinds import Role, Seat, Tokens  # noqa: E402
+from caduceus.kinds import Digest, Readiness, Role, Seat, Tokens  # noqa: E402
 from caduceus.market.costs import Costs  # noqa: E402
 from caduceus.market.ledger import Anchor, JobTerms  # noqa: E402
 from caduceus.market.standing import Observation  # noqa: E402
@@ -120,10 +120,25 @@ def _members_and_datasets(world: World) -> Table:
         "Members.setRoles": member("setRoles", 3),
         "Datasets.register, first": _register(newcomer, 1),
         "Datasets.register, later": _register(newcomer, 2),
+        "Datasets.stateReadiness, first": _state(newcomer, 1, Readiness.CONDITIONAL),
+        "Datasets.stateReadiness, later": _state(newcomer, 1, Readiness.READY),
+        "Datasets.supersede": _supersede(newcomer, 2, digest("newer records")),
         "Datasets.withdraw": newcomer.wallet.withdraw_dataset(newcomer.wallet.dataset_id(*_dataset(1))),
+        "Statuses.publish, first": newcomer.wallet.publish_status(digest("status list", 1)),
+        "Statuses.publish, later": newcomer.wallet.publish_status(digest("status list", 2)),
         "Members.resign": member("resign"),
     }
     return _gas(sent)
+
+
+def _state(steward: Party, number: int, verdict: Readiness) -> Sent:
+    dataset = steward.wallet.dataset_id(*_dataset(number))  # type: ignore[arg-type]
+    return steward.wallet.state_readiness(dataset, digest("report", int(verdict)), verdict)
+
+
+def _supersede(steward: Party, number: int, commitment: Digest) -> Sent:
+    dataset = steward.wallet.dataset_id(*_dataset(number))  # type: ignore[arg-type]
+    return steward.wallet.supersede_dataset(dataset, commitment, digest("newer card"), digest("newer terms"))
 
 
 def _dataset(number: int) -> tuple[bytes, bytes, bytes, int, int]:
@@ -280,7 +295,11 @@ def _privacy(world: World) -> Table:
     values = (digest("commitment"), digest("card"), digest("terms"), 9_000_000, 9_000_000)
     dataset = site.wallet.dataset_id(*values)
     sent = {"Datasets.register, with a budget": site.wallet.register_dataset(*values)}
-    terms = world.private_terms(costs)
+    newer = digest("newer records"), digest("newer card"), digest("terms")
+    sent["Datasets.supersede, with a budget"] = site.wallet.supersede_dataset(dataset, *newer)
+    dataset = site.wallet.superseding_id(dataset, *newer, *values[3:])
+    site.wallet.state_readiness(dataset, digest("report"), Readiness.READY)
+    terms = world.private_terms(costs, readiness=Readiness.READY)
     job = buyer.wallet.job_id(terms)
     sent["Jobs.openAndFund, private"] = buyer.wallet.open_job(terms)
     coordinator.wallet.accept(job)

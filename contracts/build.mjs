@@ -17,7 +17,7 @@ const ROOT = join(HERE, "..");
 const SUITES = [
   {
     folder: "src",
-    names: ["Datasets", "DemoToken", "Heads", "Jobs", "Members", "Standing", "Vouches"],
+    names: ["Datasets", "DemoToken", "Heads", "Jobs", "Members", "Standing", "Statuses", "Vouches"],
     home: "src/caduceus/contracts/artifacts",
   },
   {

@@ -50,6 +50,6 @@ def make_kits(folder: Path) -> Kits:
 
     server = Server("localhost", free_port(), "net")
     provision(folder / "authority", "caduceus", server, [Party("east", "East"), Party("pharma", "Pharma")])
-    places = [Address(bytes([number]) * 20) for number in range(1, 7)]
+    places = [Address(bytes([number]) * 20) for number in range(1, 8)]
     (folder / "deployment").write_bytes(canon.pack(Deployment(1337, 0, *places)))
     return Kits(folder)

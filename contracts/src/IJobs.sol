@@ -43,6 +43,8 @@ struct Terms {
     uint32 trainFor;
     /// How long a settlement can be disputed, and how long the coordinator has to answer a challenge.
     uint32 challengeFor;
+    /// The least verdict that must have been stated of each site's data set, see `Readiness`; 0 asks for none.
+    uint8 readiness;
     /// What a whole run spends of each site's privacy budget, in millionths of epsilon.
     uint64 epsilonMicro;
     /// The same in millionths of a millionth of delta.
@@ -87,6 +89,8 @@ struct Job {
     bool bondHeld;
     /// How many sums a whole run opens; 0 where they are exact.
     uint16 sums;
+    /// The least verdict that must have been stated of each site's data set; 0 asks for none.
+    uint8 readiness;
     /// The coordinator's signer as it was when it accepted.
     address coordinatorSigner;
     /// What the settlement gives to the sites together.
@@ -153,7 +157,7 @@ interface IJobs {
     /// @notice The coordinator took the job and will sign with `signer`.
     event JobAccepted(bytes32 indexed job, address indexed coordinator, address signer);
     /// @notice A site took a seat; `signer` and `agreementKey` are the ones that count in this job. `entity` is zero
-    /// unless the job asks for vouched sites.
+    /// unless the job asks for vouched sites; `readiness` is the verdict that was stated of the data set.
     event SiteEnrolled(
         bytes32 indexed job,
         uint256 indexed seat,
@@ -161,7 +165,8 @@ interface IJobs {
         bytes32 dataset,
         address signer,
         bytes32 agreementKey,
-        bytes32 entity
+        bytes32 entity,
+        uint8 readiness
     );
     /// @notice The roster is closed and training began.
     event JobStarted(bytes32 indexed job, uint256 sites, bytes32 head);
@@ -223,6 +228,8 @@ interface IJobs {
     error DurationMissing();
     /// @notice Epsilon, delta, sums and costs are all given, or none is.
     error PrivacyIncomplete();
+    /// @notice There is no verdict above ready.
+    error ReadinessUnknown(uint8 readiness);
     /// @notice The data sets let another contract than this one reserve their budgets.
     error SpenderDiffers(address spender);
     /// @notice The standing is told by another contract than this one.
@@ -334,7 +341,7 @@ interface IJobs {
     /// @notice Take a funded job and put down the bond; the named coordinator, a member with that role.
     function accept(bytes32 id) external;
 
-    /// @notice Take a seat with one's own active data set, reserve its privacy budget for the whole run and put down the
+    /// @notice Take a seat with one's own active data set, as ready as the job asks, reserve its privacy budget for the whole run and put down the
     /// stake; a member with the steward's role.
     /// If the job names an attester, the caller must be a legal entity in its word, and the entity have no seat yet.
     /// @dev A data set has one steward and an account one seat, so a data set has at most one seat.

@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {BitMaps} from "@openzeppelin/contracts/utils/structs/BitMaps.sol";
-import {IDatasets} from "./IDatasets.sol";
+import {IDatasets, Readiness} from "./IDatasets.sol";
 import {Challenge, Cost, IJobs, Job, Seat, Stage, Terms} from "./IJobs.sol";
 import {IMembers, Member, Roles} from "./IMembers.sol";
 import {IStanding} from "./IStanding.sol";
@@ -106,6 +106,7 @@ contract Jobs is IJobs, Purse, Statements {
         if (spends != (terms.deltaPico != 0) || spends != (terms.sums != 0) || spends != (terms.costs != 0)) {
             revert PrivacyIncomplete();
         }
+        if (terms.readiness > Readiness.READY) revert ReadinessUnknown(terms.readiness);
         id = _idOf(msg.sender, terms);
         Job storage entry = _jobs[id];
         if (entry.stage != Stage.NONE) revert JobKnown(id);
@@ -126,6 +127,7 @@ contract Jobs is IJobs, Purse, Statements {
         entry.trainFor = terms.trainFor;
         entry.challengeFor = terms.challengeFor;
         entry.sums = terms.sums;
+        entry.readiness = terms.readiness;
         if (spends) {
             entry.epsilonMicro = terms.epsilonMicro;
             entry.deltaPico = terms.deltaPico;
@@ -170,13 +172,13 @@ contract Jobs is IJobs, Purse, Statements {
         place.site = msg.sender;
         place.signer = site.signer;
         place.stakeHeld = true;
-        emit SiteEnrolled(id, number, msg.sender, dataset, site.signer, site.agreementKey, entity);
-        if (entry.sums == 0) {
-            datasets.reserve(dataset, msg.sender, id, 0, 0);
-        } else {
+        (uint64 epsilonMicro, uint64 deltaPico) = (0, 0);
+        if (entry.sums != 0) {
             place.reserved = dataset;
-            datasets.reserve(dataset, msg.sender, id, entry.epsilonMicro, entry.deltaPico);
+            (epsilonMicro, deltaPico) = (entry.epsilonMicro, entry.deltaPico);
         }
+        uint8 stated = datasets.reserve(dataset, msg.sender, id, epsilonMicro, deltaPico, entry.readiness);
+        emit SiteEnrolled(id, number, msg.sender, dataset, site.signer, site.agreementKey, entity, stated);
         _take(entry.token, entry.stake);
     }
 

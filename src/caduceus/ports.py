@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from caduceus.kinds import Address, Digest, JobId, Role, Seat, Tokens
+from caduceus.kinds import Address, Digest, JobId, Readiness, Role, Seat, Tokens
 from caduceus.market.costs import Cost as Cost
 from caduceus.market.ledger import Anchor as Anchor
 from caduceus.market.ledger import BudgetMove as BudgetMove
@@ -58,9 +58,9 @@ class Chain(Protocol):
         """Every data set ever registered, in order of registration, as it stands now."""
 
     def budget_moves(self, dataset: Digest) -> Sequence[BudgetMove]:
-        """Everything that jobs reserved of a data set's privacy budget and gave back, in order.
+        """Everything that jobs reserved of a data set's privacy budget and gave back, in order; none without a budget.
 
-        The budget is one with that of the steward's other data sets of the same records.
+        The budget is one with that of the steward's other data sets of the same records, and of their versions.
         """
 
     def job(self, job: JobId) -> JobEntry | None: ...
@@ -97,6 +97,9 @@ class Chain(Protocol):
     def entity_of(self, attester: Address, account: Address) -> Digest | None:
         """The legal entity that an account is in an attester's word, now."""
 
+    def status_root(self, issuer: Address) -> Digest | None:
+        """The digest of an issuer's newest status list of credentials, now; None if it published none."""
+
     def standing(self, token: int) -> Standing:
         """What is known of a party, as of the day on which it was last written.
 
@@ -128,6 +131,30 @@ class Wallet(Protocol):
 
     def dataset_id(self, commitment: Digest, card: Digest, terms: Digest, budget_micro: int, delta_pico: int) -> Digest:
         """The identifier that `register_dataset` by this account gives."""
+
+    def supersede_dataset(self, previous: Digest, commitment: Digest, card: Digest, terms: Digest) -> Sent:
+        """Offer a newer version of a data set of this account's; once for each version.
+
+        It has the previous version's privacy budget, with what was spent of it, and no verdict on its readiness. The
+        previous version is withdrawn; jobs that it sits in go on.
+        """
+
+    def superseding_id(
+        self, previous: Digest, commitment: Digest, card: Digest, terms: Digest, budget_micro: int, delta_pico: int
+    ) -> Digest:
+        """The identifier that `supersede_dataset` by this account gives.
+
+        budget_micro, delta_pico  the previous version's budget, which is this one's too
+        """
+
+    def state_readiness(self, dataset: Digest, report: Digest, verdict: Readiness) -> Sent:
+        """State whether a data set of this account's is ready to be lent; the newest verdict counts.
+
+        report  digest of what the verdict stands on
+        """
+
+    def publish_status(self, root: Digest) -> Sent:
+        """Say, as an issuer of credentials, which status list counts from now on: the one of this digest."""
 
     def withdraw_dataset(self, dataset: Digest) -> Sent: ...
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from caduceus.kinds import Stage
+from caduceus.kinds import Readiness, Stage
 from caduceus.market.costs import Costs
 from caduceus.market.ledger import JobTerms
 from caduceus.market.standing import FORFEITED, UNKNOWN, Observation, Standing, after, day_of
@@ -57,6 +57,8 @@ class Job:
     observations: list[Observation] = field(default_factory=list)
     slashed: set[int] = field(default_factory=set)
     """Seats that the settlement names."""
+    verdicts: list[Readiness] = field(default_factory=list)
+    """What was stated of each seat's data set when it enrolled."""
     caught: dict[int, None] = field(default_factory=dict)
     """Seats that were shown to have signed two uploads for one round, in the order of showing."""
     recorded: set[int] = field(default_factory=set)
@@ -108,6 +110,8 @@ class Model:
         self.limited: dict[str, Limited] = {}
         """By a name of each data set's own; a party's name stands for its data set without a budget."""
         self.standing: dict[str, Standing] = defaultdict(lambda: UNKNOWN)
+        self.verdicts: dict[str, Readiness] = defaultdict(lambda: Readiness.UNSTATED)
+        """The newest of each data set."""
 
     @property
     def held(self) -> int:
@@ -151,14 +155,14 @@ class Model:
         _require(len(job.sites) < job.terms.max_sites, "SeatsTaken")
         _require(who not in job.sites, "AlreadySeated")
         self._reserve(job, who, dataset)
+        job.verdicts.append(self.verdicts[dataset])
         job.sites.append(who)
         job.stakes.add(who)
         self.purses[who] -= job.terms.stake
 
     def _reserve(self, job: Job, who: str, dataset: str) -> None:
-        limited = self.limited.get(dataset)
-        _require(limited is None or limited.offered, "DatasetInactive")
-        _require(who == (dataset if limited is None else limited.owner), "NotSteward")
+        limited = self._offered(who, dataset)
+        _require(self.verdicts[dataset] >= job.terms.readiness, "ReadinessBelow")
         if job.terms.sums == 0:
             _require(limited is None, "ExactSumsRefused")
             return
@@ -171,10 +175,31 @@ class Model:
         job.reserved[len(job.sites)] = dataset
 
     def withdraw_dataset(self, who: str, dataset: str) -> None:
-        limited = self.limited[dataset]
-        _require(limited.offered, "DatasetInactive")
-        _require(who == limited.owner, "NotSteward")
+        limited = self._offered(who, dataset)
+        assert limited is not None
         limited.offered = False
+
+    def _offered(self, who: str, dataset: str) -> Limited | None:
+        limited = self.limited.get(dataset)
+        _require(limited is None or limited.offered, "DatasetInactive")
+        _require(who == (dataset if limited is None else limited.owner), "NotSteward")
+        return limited
+
+    def supersede_dataset(self, who: str, dataset: str, newest: bool) -> None:
+        """The name stands for the new version from now on; what was spent stays spent.
+
+        `newest` says whether it is the newest version that is superseded, and not one before it.
+        """
+        limited = self.limited[dataset]
+        _require(who == limited.owner, "NotSteward")
+        _require(newest, "AlreadySuperseded")
+        limited.offered = True
+        del self.verdicts[dataset]
+
+    def state_readiness(self, who: str, dataset: str, verdict: int) -> None:
+        _require(0 < verdict <= Readiness.READY, "VerdictUnknown")
+        self._offered(who, dataset)
+        self.verdicts[dataset] = Readiness(verdict)
 
     def release(self, who: str, name: bytes, seat: int, costs: Costs, sums: int) -> None:
         """`sums` of the table `costs`, which is the job's own."""

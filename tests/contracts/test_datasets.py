@@ -6,7 +6,7 @@ import pytest
 
 from caduceus.edges.gateway import suite
 from caduceus.errors import Misuse
-from caduceus.kinds import Digest, Role
+from caduceus.kinds import Digest, Readiness, Role
 from suite_world import Party, World, call, digest, refused
 
 Values = tuple[Digest, Digest, Digest, int, int]
@@ -27,10 +27,11 @@ def test_a_steward_registers_and_everybody_reads_it(world: World) -> None:
     assert (entry.epsilon_spent_micro, entry.delta_spent_pico) == (0, 0)
     assert entry.steward == steward.address
     assert entry.active
+    assert (entry.previous, entry.readiness, entry.report) == (None, Readiness.UNSTATED, None)
     assert call(world, suite.DATASETS["isActive"], name) == (True,)
     assert call(world, suite.DATASETS["stewardOf"], name) == (f"0x{steward.address.hex()}",)
-    assert call(world, suite.DATASETS["idOf"], steward.address, *given) == (name,)
-    kept = (f"0x{steward.address.hex()}", 5_000_000, True, 10_000_000, 0, 0)
+    assert call(world, suite.DATASETS["idOf"], steward.address, *given, bytes(32)) == (name,)
+    kept = (f"0x{steward.address.hex()}", 5_000_000, True, False, 0, 10_000_000, 0, 0)
     assert call(world, suite.DATASETS["dataset"], name) == (kept,)
     assert call(world, suite.DATASETS["left"], name) == (5_000_000, 10_000_000)
 
@@ -73,7 +74,7 @@ def test_nobody_but_the_jobs_contract_reserves_or_releases(world: World, strange
     assert call(world, suite.DATASETS["spender"]) == (f"0x{world.deployment.jobs.hex()}",)
     for one in (world.party("site-0"), stranger, world.treasury):
         account = one.account if isinstance(one, Party) else one
-        for call_ in (("reserve", name, account.address, job, 1, 1), ("release", name, job, 0, 0)):
+        for call_ in (("reserve", name, account.address, job, 1, 1, 0), ("release", name, job, 0, 0)):
             with refused("NotSpender", account.address, world.deployment.jobs):
                 account.invoke(world.deployment.datasets, suite.DATASETS[call_[0]], *call_[1:])
     assert call(world, suite.DATASETS["left"], name) == (5_000_000, 10_000_000)

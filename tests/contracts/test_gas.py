@@ -28,8 +28,11 @@ def test_the_committed_figures_keep_the_promised_limits(gas: ModuleType) -> None
         small, large = (table[f"Jobs.anchor, {when}, {sites} sites"] for sites in (4, 466))
         assert abs(small - large) <= 100, "digests differ by the zero bytes that they happen to hold, 12 gas each"
     assert table["Datasets.register, later"] <= 125_000
-    assert table["Jobs.openAndFund"] <= 145_000
-    assert table["Jobs.enrol, private"] <= table["Jobs.enrol, first, 4 sites"] + 35_000
+    assert table["Datasets.supersede, with a budget"] <= 125_000
+    assert max(table[f"Datasets.stateReadiness, {when}"] for when in ("first", "later")) <= 32_000
+    assert table["Statuses.publish, later"] <= 35_000
+    assert table["Jobs.openAndFund"] <= 147_000
+    assert table["Jobs.enrol, private"] <= table["Jobs.enrol, first, 4 sites"] + 36_000
     assert table["Jobs.releaseBudget, of forty sums"] <= 65_000
     assert table["Jobs.slashEquivocation, 4 sites"] <= 75_000
     assert table["Jobs.recordStanding, later, 4 sites"] <= 65_000

@@ -25,7 +25,7 @@ from model import NOBODY, Given, Job, Limited, Model, Refusal
 from caduceus.crypto import merkle, sign
 from caduceus.edges.gateway import Reverted, suite
 from caduceus.errors import Refused
-from caduceus.kinds import MICRO, JobId, Seat, Stage, Tokens
+from caduceus.kinds import MICRO, JobId, Readiness, Seat, Stage, Tokens
 from caduceus.market import ledger
 from caduceus.market.costs import Costs
 from caduceus.market.job import FINAL, Move, after
@@ -79,6 +79,7 @@ def terms(draw: st.DrawFn) -> dict[str, Any]:
         "train_for": draw(st.integers(40, 100)),
         "challenge_for": draw(st.integers(20, 60)),
         "costs": draw(tables),
+        "readiness": Readiness(draw(st.sampled_from([0, 0, 0, 1, 2, 3]))),
     }
 
 
@@ -123,6 +124,11 @@ class Machine(RuleBasedStateMachine):
             self.model.standing[name] = world.chain.standing(token_of(self.addresses[name]))
         self.base = self.held - self.model.held
         self.limited = {f"{name}'s limited": world.limited(name, *BUDGET) for name in SITES}
+        self.versions = {name: [dataset] for name, dataset in self.limited.items()}
+        for name in PARTIES:
+            entry = world.chain.dataset(world.dataset(name))
+            assert entry is not None
+            self.model.verdicts[name] = entry.readiness
         self.model.limited = {f"{name}'s limited": Limited(name, BUDGET) for name in SITES}
 
     # ------------------------------------------------------------ both sides at once
@@ -277,6 +283,45 @@ class Machine(RuleBasedStateMachine):
             0,
             lambda now: self.model.withdraw_dataset(who, whose),
             lambda: wallet.withdraw_dataset(self.limited[whose]),
+        )
+
+    @rule(who=st.sampled_from(SITES), right=rightly, other=st.sampled_from(SITES), newest=rightly, moved=st.booleans())
+    def supersede_dataset(self, who: str, right: bool, other: str, newest: bool, moved: bool) -> None:
+        """A newer version, of other records or the same; what was spent of the budget stays spent."""
+        whose = self.dataset_of(who if right else other, True)
+        versions = self.versions[whose]
+        newest = newest or len(versions) == 1
+        previous = versions[-1 if newest else -2]
+        entry = self.world.chain.dataset(previous)
+        assert entry is not None
+        commitment = digest("version", next(self.world.nonce)) if moved else entry.commitment
+        wallet, digests = self.party(who).wallet, (commitment, digest("card"), digest("newer terms"))
+        done = self.act(
+            None,
+            0,
+            lambda now: self.model.supersede_dataset(who, whose, newest),
+            lambda: wallet.supersede_dataset(previous, *digests),
+        )
+        if done:
+            self.limited[whose] = wallet.superseding_id(previous, *digests, *BUDGET)
+            versions.append(self.limited[whose])
+
+    @rule(
+        who=st.sampled_from(SITES),
+        right=rightly,
+        other=st.sampled_from(SITES),
+        limited=st.booleans(),
+        verdict=st.integers(0, 4),
+    )
+    def state_readiness(self, who: str, right: bool, other: str, limited: bool, verdict: int) -> None:
+        whose = self.dataset_of(who if right else other, limited)
+        dataset = self.limited.get(whose) or self.world.dataset(whose)
+        wallet = self.party(who).wallet
+        self.act(
+            None,
+            0,
+            lambda now: self.model.state_readiness(who, whose, verdict),
+            lambda: wallet.state_readiness(dataset, digest("report", verdict), verdict),  # type: ignore[arg-type]
         )
 
     @rule(number=jobs, right=rightly, other=parties)
@@ -607,6 +652,9 @@ class Machine(RuleBasedStateMachine):
             left = [most - spent for most, spent in zip(limited.budget, limited.spent, strict=True)]
             bears = limited.offered and asked[0] <= left[0] and asked[1] <= left[1]
             if site not in job.sites and (job.terms.sums == 0 or bears):
+                least = job.terms.readiness
+                if self.model.verdicts[self.dataset_of(site, job.terms.sums > 0)] < least:
+                    self.state_readiness(site, True, site, job.terms.sums > 0, least)
                 self.enrol(number, site, "buyer", True, True)
                 return
         self.world.pass_time(101)
@@ -651,6 +699,8 @@ class Machine(RuleBasedStateMachine):
             assert (entry.stage, entry.sites, entry.rounds) == (job.stage, len(job.sites), len(job.rounds))
             assert (entry.deadline, entry.payout) == (job.deadline, job.payout)
             assert [one.seat for one in self.world.chain.equivocations(real.play.id)] == list(job.caught)
+            assert [one.readiness for one in self.world.chain.enrolments(real.play.id)] == job.verdicts
+            assert all(verdict >= job.terms.readiness for verdict in job.verdicts)
             complaints = {one.seat: one.deadline for one in self.world.chain.omissions(real.play.id)}
             if job.stage is Stage.SETTLING:
                 assert complaints == {seat: one.deadline for seat, one in job.complaints.items()}
@@ -665,8 +715,10 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def no_budget_is_overspent_or_differs(self) -> None:
         for name, limited in self.model.limited.items():
-            ((_, _, offered, _, *spent),) = call(self.world, suite.DATASETS["dataset"], self.limited[name])
-            assert (offered, *spent) == (limited.offered, *limited.spent)
+            kept = call(self.world, suite.DATASETS["dataset"], self.limited[name])
+            ((_, _, offered, superseded, verdict, _, *spent),) = kept
+            assert (offered, superseded, verdict) == (limited.offered, False, self.model.verdicts[name])
+            assert tuple(spent) == limited.spent
             assert all(0 <= amount <= most for amount, most in zip(spent, limited.budget, strict=True))
 
     def teardown(self) -> None:
@@ -694,6 +746,9 @@ class Machine(RuleBasedStateMachine):
                 for move in self.world.chain.budget_moves(self.limited[name])
             ]
             assert told == limited.moves
+            entries = [self.world.chain.dataset(one) for one in self.versions[name]]
+            assert [entry.previous for entry in entries if entry] == [None, *self.versions[name][:-1]]
+            assert [entry.active for entry in entries if entry] == [False] * (len(entries) - 1) + [limited.offered]
 
     def finish(self, number: int) -> None:
         job = self.job(number)

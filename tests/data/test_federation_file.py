@@ -46,6 +46,28 @@ def test_a_federation_that_does_not_fit_together_is_refused(more: str, why: str)
     assert why in refusal(HEAD + more)
 
 
+@pytest.mark.parametrize(
+    "place", ["postgresql://me:hunter2@host/cdm", "postgresql://host/cdm?user=me&password=hunter2"]
+)
+def test_a_password_in_a_url_is_refused_and_not_repeated(place: str):
+    split = f'[federation]\ntitle = "t"\nschema = "s"\ndata = "{place}"\nsplit = {{ names = ["A"] }}\n'
+    for text in (split, HEAD + f'[[site]]\nname = "A"\nfile = "{place}"\n'):
+        said = refusal(text)
+        assert "holds a password" in said
+        assert "hunter2" not in said
+    read_federation_file(split.replace(":hunter2", "").replace("&password=hunter2", ""), where="federation.toml")
+
+
+def test_names_alone_split_patients_into_blocks():
+    whose = np.array(["z", "a", "z", "b", "c"])
+    parts = assign(Split(names=("A", "B")), 5, None, where="f", patients=whose)
+    assert [(name, rows.tolist()) for name, rows in parts] == [("A", [0, 1, 2]), ("B", [3, 4])]
+    rows = assign(Split(names=("A", "B")), 5, None, where="f")
+    assert [(name, where.tolist()) for name, where in rows] == [("A", [0, 1, 2]), ("B", [3, 4])]
+    with pytest.raises(Refused, match="f: has fewer patients than the split has sites"):
+        assign(Split(names=("A", "B", "C", "D", "E")), 5, None, where="f", patients=whose)
+
+
 LABELS = np.array(["10", "9", "10", "2", "10", "9"])
 
 

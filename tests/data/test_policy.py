@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from caduceus import canon
-from caduceus.data.policy import Ask, Terms, judge, read_terms_file
+from caduceus.data.policy import Ask, Terms, judge
+from caduceus.data.terms.file import read_terms_file
 from caduceus.errors import Refused
 from caduceus.kinds import Address, Tokens, Visibility
 

@@ -146,7 +146,7 @@ def test_a_node_of_another_chain_is_refused_with_both_numbers(world: World) -> N
         GatewayChain(world.node, altered(world.deployment, chain_id=1338))
 
 
-@pytest.mark.parametrize("name", ["members", "vouches", "datasets", "standing", "jobs"])
+@pytest.mark.parametrize("name", ["members", "vouches", "datasets", "standing", "jobs", "statuses"])
 def test_other_code_at_an_address_is_refused(world: World, name: str) -> None:
     for wrong in (world.deployment.token, Address(b"\x07" * 20)):
         with pytest.raises(Refused, match=f"0x{wrong.hex()} is not that of the contract {name.title()}"):

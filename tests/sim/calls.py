@@ -8,7 +8,7 @@ from typing import Any
 from caduceus.kinds import Role
 from caduceus.market.ledger import JobTerms
 from caduceus.sim.ledger import Run
-from caduceus.sim.rules import disputes, members, recording, taking_part
+from caduceus.sim.rules import disputes, members, offers, recording, taking_part
 
 NEVER = {
     "Datasets.reserve",
@@ -23,8 +23,9 @@ NEVER = {
 
 def terms_of(values: tuple[Any, ...]) -> JobTerms:
     """The inverse of `suite.terms_tuple`."""
-    order = [one.name for one in fields(JobTerms) if one.name != "attester"]
+    order = [one.name for one in fields(JobTerms) if one.name not in ("attester", "readiness")]
     order.insert(order.index("coordinator") + 1, "attester")
+    order.insert(order.index("challenge_for") + 1, "readiness")
     return JobTerms(**dict(zip(order, values, strict=True)))
 
 
@@ -50,6 +51,7 @@ _RULES: dict[str, Any] = {
     "Members.rekey": members.rekey,
     "Members.setRoles": lambda tables, call, roles: members.set_roles(tables, call, Role(roles)),
     "Members.resign": members.resign,
+    "Datasets.stateReadiness": offers.state_readiness,
     "Jobs.open": lambda tables, call, terms: taking_part.open_job(tables, call, terms_of(terms)),
     "Jobs.openAndFund": lambda tables, call, terms: taking_part.open_and_fund(tables, call, terms_of(terms)),
     "Jobs.fund": taking_part.fund,

@@ -13,7 +13,7 @@ from twin import TwinWorld
 from caduceus.crypto import merkle, sign
 from caduceus.edges.gateway import suite
 from caduceus.errors import Refused
-from caduceus.kinds import MICRO, Digest, JobId, Role, Seat, Stage, Tokens
+from caduceus.kinds import MICRO, Digest, JobId, Readiness, Role, Seat, Stage, Tokens
 from caduceus.market.costs import Cost, Costs
 from caduceus.market.ledger import NOBODY, Anchor, JobTerms
 from caduceus.market.slashing import Equivocation
@@ -83,7 +83,15 @@ class History:
             Stage.NONE: (self.do_open,),
             Stage.OPEN: (self.do_fund,),
             Stage.FUNDED: (self.do_accept,),
-            Stage.ENROLLING: (self.do_offer, self.do_vouch, self.do_enrol, self.do_enrol, self.do_enrol, self.do_start),
+            Stage.ENROLLING: (
+                self.do_offer,
+                self.do_state_readiness,
+                self.do_vouch,
+                self.do_enrol,
+                self.do_enrol,
+                self.do_enrol,
+                self.do_start,
+            ),
             Stage.TRAINING: (self.do_anchor, self.do_anchor, self.do_settle, self.do_slash),
             Stage.SETTLING: (
                 self.do_challenge,
@@ -195,6 +203,35 @@ class History:
         party.wallet.register_dataset(*values)
         self.datasets.append(party.wallet.dataset_id(*values))
 
+    def do_supersede(self) -> None:
+        """Of the one's own, or anybody's, with records that are new, or those of some data set already."""
+        if not self.odds(0.4):
+            return
+        party = self.anybody()
+        offered = list(self.world.chain.ours.datasets())
+        own = [one for one in offered if one.steward == party.address]
+        before = self.one(own if own and self.odds(0.9) else offered) if offered else None
+        if before is None:
+            return
+        moved = digest("records", self.one(["a", "b", "c", "d", 0, 1, 2]))
+        commitment = moved if self.odds(0.95) else Digest(bytes(32))
+        digests = commitment, digest("card", self.chance.randrange(3)), digest("terms")
+        party.wallet.supersede_dataset(before.id, *digests)
+        budget = before.budget_micro, before.delta_pico
+        self.datasets.append(party.wallet.superseding_id(before.id, *digests, *budget))
+
+    def do_state_readiness(self) -> None:
+        own = [one for one in self.world.chain.ours.datasets() if one.active]
+        dataset = self.one(own) if own else None
+        name = dataset.id if dataset is not None and self.odds(0.95) else self.datasets[0]
+        report = digest("report", self.chance.randrange(3)) if self.odds(0.95) else Digest(bytes(32))
+        verdict = self.one([1, 2, 3, 3]) if self.odds(0.9) else self.one([0, 4, 200])
+        self.by(dataset.steward if dataset is not None else b"").wallet.state_readiness(name, report, verdict)
+
+    def do_publish_status(self) -> None:
+        root = digest("status list", self.chance.randrange(9)) if self.odds(0.95) else Digest(bytes(32))
+        self.anybody().wallet.publish_status(root)
+
     def do_withdraw_dataset(self) -> None:
         if self.odds(0.3):
             self.anybody().wallet.withdraw_dataset(self.one(self.datasets))
@@ -226,10 +263,12 @@ class History:
             "train_for": self.chance.randint(200, 400),
             "challenge_for": self.chance.randint(50, 150),
             "attester": self.one([NOBODY, self.parties["attester"].address]),
+            "readiness": Readiness(self.one([0, 0, 0, 0, 1, 3])),
         }
         odd = self.chance.choice(
             [{"min_sites": 0}, {"max_rounds": 0}, {"train_for": 0}, {"coordinator": NOBODY}, {"epsilon_micro": 3},
-             {"token": self.parties["buyer"].address}, {"attester": self.world.party("site-7").address}]
+             {"readiness": 4}, {"token": self.parties["buyer"].address},
+             {"attester": self.world.party("site-7").address}]
         )  # fmt: skip
         changes |= odd if self.odds(0.1) else {}
         make = self.world.terms if costs is None else lambda **some: self.world.private_terms(costs, **some)
@@ -280,6 +319,8 @@ class History:
             for one in self.world.chain.ours.datasets()
             if one.steward == party.address and one.active and (one.delta_pico > 0) == (terms.sums > 0)
         ]
+        ready = [one for one in fitting if self.world.chain.ours.dataset(one).readiness >= terms.readiness]
+        fitting = ready if self.odds(0.9) else fitting
         party.wallet.enrol(job, self.one(fitting) if fitting and self.odds(0.9) else self.one(self.datasets))
 
     def do_start(self) -> None:

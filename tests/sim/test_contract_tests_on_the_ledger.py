@@ -16,8 +16,11 @@ from test_disputes import *
 from test_forfeits import *
 from test_members import *
 from test_opening import *
+from test_readiness import *
 from test_remembering import *
 from test_rounds import *
 from test_settlement import *
+from test_statuses import *
 from test_taking_part import *
+from test_versions import *
 from test_vouches import *

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from caduceus.errors import Refused, Unavailable, Uncertain
-from caduceus.kinds import Address, JobId, Role, Seat, Stage, Tokens
+from caduceus.kinds import Address, Digest, JobId, Readiness, Role, Seat, Stage, Tokens
 from caduceus.market.ledger import Anchor, JobTerms
 from caduceus.sim.chain import LedgerChain
 from caduceus.sim.chance import stream
@@ -245,6 +245,28 @@ def test_a_wallet_that_waits_through_a_reorganisation_sees_the_new_block() -> No
     assert receipt is not None
     assert receipt.block == sent.block
     assert any("1 undone" in line for line in world.trace.last())
+
+
+def test_a_version_that_is_undone_leaves_the_one_before_as_it_was() -> None:
+    world = parties(Pace(interval=12.0))
+    site, other, chain = world.wallets["site-0"], Digest(bytes([7]) * 32), world.chain
+    site.register_dataset(WORD, WORD, WORD, 5, 7)
+    first = site.dataset_id(WORD, WORD, WORD, 5, 7)
+    site.state_readiness(first, WORD, Readiness.READY)
+    before = chain.dataset(first)
+    site.supersede_dataset(first, other, WORD, WORD)
+    second = site.superseding_id(first, other, WORD, WORD, 5, 7)
+    after = chain.dataset(second)
+    assert after is not None
+    assert (after.previous, after.readiness, after.active) == (first, Readiness.UNSTATED, True)
+    world.ledger.pace = Pace(interval=12.0, dropped=1.0)
+    world.ledger.reorganise(1)
+    world.schedule.advance(100)
+    assert (chain.dataset(first), chain.dataset(second)) == (before, None)
+    site.register_dataset(other, WORD, WORD, 9, 9)  # a budget of its own, for nothing was joined
+    with pytest.raises(Reverted, match="BudgetApart"):
+        site.supersede_dataset(first, other, WORD, WORD)
+    assert world.ledger.broken() == []
 
 
 def test_money_is_conserved_through_random_work_and_reorganisations() -> None:

@@ -46,6 +46,7 @@ def test_a_random_history_comes_out_the_same() -> None:
     history = histories(13, 600)
     assert len(history.refused) > 25, sorted(history.refused)
     assert {"complete", "claim", "settle", "enrol", "anchor"} <= history.done
+    assert {"supersede", "state_readiness", "publish_status"} <= history.done
 
 
 @pytest.mark.slow

@@ -27,7 +27,7 @@ from caduceus.sim.rules.tables import Deployed
 from caduceus.sim.wallet import LedgerWallet, Waiting
 from suite_world import FUNDED, SUPPLY, Party, World, _plain, embedded_world, key_of
 
-PURE = {"account", "job_id", "dataset_id"}
+PURE = {"account", "job_id", "dataset_id", "superseding_id"}
 ZERO = VirtualClock().unix(0)
 
 
@@ -197,6 +197,7 @@ def compare(world: TwinWorld, accounts: list[Address], attesters: list[Address])
         chain.member(account)
         chain.balance(token, account)
         chain.credit(token, account)
+        chain.status_root(account)
         for attester in attesters:
             chain.entity_of(attester, account)
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from caduceus.data.policy import TermsFile
+from caduceus.data.terms.file import TermsFile
 from caduceus.edges.federation import EXAMPLES
 from caduceus.errors import Refused
 from caduceus.wiring.order import Order, check_fits, read_order

@@ -5,6 +5,7 @@ Every step looks at the chain first, so that a buyer that crashed anywhere simpl
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from caduceus import canon
@@ -28,11 +29,15 @@ class Buyer:
         """Be a member of the network with the role of a buyer."""
         join(self.chain, self.wallet, Role.BUYER, signer, agreement_key)
 
-    def post(self, spec: JobSpec, terms: JobTerms) -> JobId:
+    def post(self, spec: JobSpec, terms: JobTerms, enclosed: Sequence[bytes] = ()) -> JobId:
         """Publish the specification, lock the price and open the job; once, however often it is called.
+
+        enclosed  what the specification names by digest, such as credentials that are presented with the job
 
         Raises Refused if the account holds less than the price.
         """
+        for blob in enclosed:
+            self.store.put(blob)
         self.store.put(canon.pack(spec))
         job = self.wallet.job_id(terms)
         if self.chain.job(job) is None:

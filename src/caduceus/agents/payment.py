@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from caduceus import canon
 from caduceus.data.card import Card
+from caduceus.data.card_reading import read_card
 from caduceus.errors import Refused
 from caduceus.kinds import Address, Digest, Stage, Tokens
 from caduceus.learn.state import OPENING, State
@@ -46,7 +47,7 @@ def card_of(dataset: Digest, chain: Chain, store: Store) -> Card:
 
 @lru_cache(maxsize=_CARDS_REMEMBERED)  # public bytes in, public value out: every party reads every card
 def _read_card(card: bytes) -> Card:
-    return canon.unpack(Card, card)
+    return read_card(card)
 
 
 def collect(chain: Chain, wallet: Wallet, entry: JobEntry, settlement: Settlement | None, deposit: Tokens) -> None:

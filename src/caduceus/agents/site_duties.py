@@ -11,6 +11,7 @@ from caduceus.agents.duties import GRACE, Docket, Event, Happened, OnEvent, Paus
 from caduceus.agents.payment import settlement_of
 from caduceus.agents.seat import close
 from caduceus.agents.steward import Steward
+from caduceus.agents.under_terms import UnderTerms, turns_by_itself
 from caduceus.errors import Refused, Unavailable
 from caduceus.kinds import Address, Digest, JobId, Seat, Stage
 from caduceus.market.job import FINAL
@@ -136,6 +137,8 @@ class SiteDuties:
             return
         if entry.sites >= entry.max_sites:
             return
+        if self._journal.get(_begun(entry.id)) is None:
+            self._journal.put_all({_begun(entry.id): self._chain.now().to_bytes(8)}, at_once=False)
         self._journal.put_once(_agreed(entry.id), entry.spec)
         self._steward.enrol(entry.id, self._steward.publish())
         self._pauses.forget(entry.id)
@@ -162,9 +165,22 @@ class SiteDuties:
             self._decline(entry.id, reasons)
             self._pauses.wait_long(entry.id)
             return
-        self._spoke.serve(entry.id, entry.coordinator_signer, self._seating(entry, seat, spec))
+        self._spoke.serve(
+            entry.id, entry.coordinator_signer, self._under_terms(entry, self._seating(entry, seat, spec))
+        )
         self._serving[entry.id] = stands_on
         self._on_event(Event(Happened.SERVING, entry.id, why=f"seat {seat}"))
+
+    def _under_terms(self, entry: JobEntry, reactor: Reactor) -> Reactor:
+        """The site's part behind the check that its terms still allow the job, made again before anything leaves."""
+        kept = self._journal.get(_begun(entry.id))
+        return UnderTerms(
+            reactor,
+            judge=lambda: self._steward.still_allows(entry, None if kept is None else int.from_bytes(kept)),
+            now=self._chain.now,
+            turns=lambda verdict: turns_by_itself(self._steward.terms, verdict),
+            refused=lambda reasons: self._on_event(Event(Happened.DECLINED, entry.id, why="; ".join(reasons))),
+        )
 
     def _leave(self, job: JobId) -> None:
         if job in self._serving:
@@ -205,6 +221,11 @@ class SiteDuties:
 def _agreed(job: JobId) -> str:
     """Where a site's journal has the specification that its terms allowed."""
     return f"{job.hex()}/agreed"
+
+
+def _begun(job: JobId) -> str:
+    """Where a site's journal has the time at which it agreed to a job."""
+    return f"{job.hex()}/begun"
 
 
 def _shown(entry: JobEntry, challenge: int, chain: Chain, store: Store, anchor: Anchor) -> Shown:

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from caduceus import canon
 from caduceus.agents.buyer import join
 from caduceus.agents.payment import collect, stake_left
-from caduceus.data.card import Card, matches
+from caduceus.agents.under_terms import look
+from caduceus.data.card import Card, lendable, matches
+from caduceus.data.forgetting import Previous
 from caduceus.data.policy import Terms, Verdict, judge
 from caduceus.data.schema import Schema
 from caduceus.errors import Misuse, Refused
@@ -35,6 +37,8 @@ class Steward:
     card: Card
     terms: Terms
     schema: Schema
+    previous: Previous | None = None
+    """What this data set supersedes on the chain; None if it is a first version."""
 
     def join(self, signer: Address, agreement_key: bytes) -> None:
         """Be a member of the network with the role of a steward."""
@@ -49,18 +53,25 @@ class Steward:
         self.store.put(canon.pack(self.terms))
         dataset = self.dataset
         if self.chain.dataset(dataset) is None:
-            self.wallet.register_dataset(*self._registered())
+            if self.previous is None:
+                self.wallet.register_dataset(*self._registered())
+            else:
+                self.wallet.supersede_dataset(Digest(self.previous.dataset), *self._registered()[:3])
         return dataset
 
     @property
     def dataset(self) -> Digest:
         """The data set's identifier on the chain, whether or not it is registered yet."""
-        return self.wallet.dataset_id(*self._registered())
+        if self.previous is None:
+            return self.wallet.dataset_id(*self._registered())
+        budget = (self.previous.budget_micro, self.previous.delta_pico)
+        return self.wallet.superseding_id(Digest(self.previous.dataset), *self._registered()[:3], *budget)
 
     def _registered(self) -> tuple[Digest, Digest, Digest, int, int]:
-        """What is registered: commitment, card, terms, and the privacy budget in epsilon and delta."""
+        """What is registered: commitment, card, terms, and the privacy budget in epsilon and delta, less the card's."""
         card, terms = canon.digest(self.card), canon.digest(self.terms)
-        return Digest(self.card.commitment), card, terms, self.terms.budget_micro, self.terms.delta_pico
+        budget = lendable(self.card, self.terms.budget_micro, self.terms.delta_pico)
+        return Digest(self.card.commitment), card, terms, *budget
 
     def specification(self, entry: JobEntry) -> JobSpec:
         """What a job on the chain asks for.
@@ -79,7 +90,8 @@ class Steward:
         if not matches(self.card, spec.schema):
             return Verdict((f"it asks for data as in '{spec.schema.title}', and this data set means something else",))
         epsilon, delta = self._spent_elsewhere(entry.id)
-        verdict = judge(self.terms, ask_of(spec, entry.buyer), spent_micro=epsilon, spent_delta_pico=delta)
+        seen = look(self.terms, self.card, spec, entry, self.chain, self.store)
+        verdict = judge(self.terms, ask_of(spec, entry.buyer), spent_micro=epsilon, spent_delta_pico=delta, seen=seen)
         if verdict.reasons:
             return verdict
         terms = terms_of(spec, work_of(spec).max_rounds, token=entry.token, coordinator=entry.coordinator)
@@ -94,14 +106,30 @@ class Steward:
             return Verdict(("the data set was withdrawn",))
         return verdict
 
+    def still_allows(self, entry: JobEntry, begun: int | None = None) -> Verdict:
+        """Whether this data set may go on taking part in a job in which it has a seat.
+
+        The privacy budget was reserved by the contract when the seat was taken, and is not asked about again.
+
+        begun  when the site agreed to the job, Unix seconds; None counts a limit of time from now
+        """
+        seated = next((one for one in self.chain.enrolments(entry.id) if one.site == self.wallet.account), None)
+        own = None if seated is None else self.chain.dataset(seated.dataset)
+        if own is None or not own.active:
+            return Verdict(("the data set was withdrawn",))
+        spec = self.specification(entry)
+        seen = look(self.terms, self.card, spec, entry, self.chain, self.store, begun=begun, seated=True)
+        return judge(self.terms, ask_of(spec, entry.buyer), seen=seen)
+
     def _spent_elsewhere(self, job: JobId) -> tuple[int, int]:
-        """What all jobs but this one have spent or hold reserved, epsilon and delta: a seat does not refuse itself."""
+        """What the card and all jobs but this one have spent or hold reserved: a seat does not refuse itself."""
         if not self.terms.budget_micro:
             return 0, 0
         moves = [move for move in self.chain.budget_moves(self.dataset) if move.job != job]
+        epsilon, delta = (0, 0) if (noise := self.card.noise) is None else (noise.epsilon_micro, noise.delta_pico)
         return (
-            sum(-move.epsilon_micro if move.released else move.epsilon_micro for move in moves),
-            sum(-move.delta_pico if move.released else move.delta_pico for move in moves),
+            epsilon + sum(-move.epsilon_micro if move.released else move.epsilon_micro for move in moves),
+            delta + sum(-move.delta_pico if move.released else move.delta_pico for move in moves),
         )
 
     def enrol(self, job: JobId, dataset: Digest) -> None:

@@ -11,8 +11,9 @@ from typing import Annotated
 
 import typer
 
-from caduceus.cli import networks, nodes
+from caduceus.cli import credential, networks, nodes, preflight, provenance, readiness, records, search, terms
 from caduceus.cli.exits import Outermost
+from caduceus.cli.forms import Form
 
 app = typer.Typer(
     name="caduceus",
@@ -132,12 +133,31 @@ def card(
     federation: FederationName,
     name: Annotated[str, typer.Option("--site", metavar="NAME", help="Which site.")],
     data: Data = None,
-    json: Annotated[bool, typer.Option("--json", help="The card as JSON, nothing else.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    form: Annotated[Form, typer.Option("--format", help="text, json, croissant or healthdcat.")] = Form.TEXT,
+    epsilon: Annotated[
+        float | None,
+        typer.Option(min=0, max=8, metavar="E", help="Show counts for E; default: the federation's card_epsilon."),
+    ] = None,
+    run: Annotated[
+        Path | None, typer.Option("--run", metavar="RUN", help="The card that the site published in a run.")
+    ] = None,
+    publisher: Annotated[str, typer.Option(metavar="NAME", help="For healthdcat: who publishes.")] = "",
+    contact: Annotated[str, typer.Option(metavar="URL", help="For healthdcat: its mailto: or https:.")] = "",
+    access_body: Annotated[
+        str, typer.Option(metavar="NAME", help="For healthdcat: the Health Data Access Body in charge.")
+    ] = "",
+    access_contact: Annotated[str, typer.Option(metavar="URL", help="For healthdcat: its mailto: or https:.")] = "",
+    legal_basis: Annotated[
+        str, typer.Option(metavar="IRI", help="For healthdcat: a term of the Data Privacy Vocabulary.")
+    ] = "",
 ) -> None:
     """Show what a site would publish of its data, and on which terms; before it does.
 
     The card names columns, a coarse number of rows and coarse shares of missing
-    values. The terms stand in terms.toml beside the federation file. What they
+    values. With an epsilon, which the federation file sets as card_epsilon, it
+    also has counts of patients by column, with noise; that epsilon is taken off
+    the data set's lifetime budget. The terms stand in terms.toml beside the federation file. What they
     do not say is the careful choice: any buyer may ask, for research only, sums
     over at least two other sites, no exact sums (differential privacy is asked
     for), no price floor, nothing withheld.
@@ -145,12 +165,45 @@ def card(
     \b
     caduceus card breast --site Ash
     caduceus card heart --site Cleveland --data ~/data --json
+    caduceus card breast --site Ash --epsilon 0.5
+    caduceus card breast --site Ash --run runs/demo --format croissant
+
+    croissant is JSON-LD for catalogues of machine learning, healthdcat for
+    those of the European Health Data Space. Both say that access is by
+    computation only. Counts shown for --epsilon have noise of their own: do not
+    pass them on beside those that are published.
 
     Writes nothing, publishes nothing.
     """
-    from caduceus.cli import looking
+    from caduceus.cli import card_forms, looking
 
-    looking.card(federation, name, data, as_json=json)
+    holder = card_forms.holder_of(publisher, contact, access_body, access_contact, legal_basis)
+    asked = card_forms.Asked(Form.JSON if json else form, epsilon, run, holder)
+    looking.card(federation, name, data, asked)
+
+
+@app.command()
+def cohort(
+    federation: FederationName,
+    name: Annotated[str | None, typer.Option("--site", metavar="NAME", help="Only this site; default: all.")] = None,
+    data: Data = None,
+) -> None:
+    """Say who is in a cohort of clinical records, what is drawn from them, and how many patients each condition leaves.
+
+    The cohort stands in the [cohort] table of the schema file, in codes of
+    LOINC, SNOMED, RxNorm and others; the records are a FHIR export or an OMOP
+    database. Its definition is part of what a job asks for: sites with another
+    one do not match.
+
+    \b
+    caduceus cohort gibleed --data ~/data
+    caduceus cohort my/federation.toml --site Ash
+
+    Numbers below 11 are not shown. Writes nothing, publishes nothing.
+    """
+    from caduceus.cli import cohort as cohorts
+
+    cohorts.show(federation, name, data)
 
 
 @jobs.command("check")
@@ -340,3 +393,10 @@ def privacy_budget(run: Run, node: Node = None) -> None:
 
 networks.add_to(app)
 nodes.add_to(app)
+provenance.add_to(app)
+search.add_to(app)
+preflight.add_to(app)
+readiness.add_to(app)
+terms.add_to(app)
+credential.add_to(app)
+records.add_to(app)

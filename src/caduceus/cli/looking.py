@@ -10,16 +10,21 @@ from rich.console import Console
 from rich.markup import escape
 
 from caduceus import canon
+from caduceus.cli.card_forms import WRITTEN, Asked, Form, published, say_counts
 from caduceus.cli.names import federation_path, job_path, old_run
 from caduceus.cli.screen import Screen
 from caduceus.cli.tables import plain_table, whole
-from caduceus.data.card import Card, card_json, describe
+from caduceus.cli.terms_words import say_terms
+from caduceus.data.card import Card, describe
+from caduceus.data.card_counts import Wanted
+from caduceus.data.card_offer import Offer
+from caduceus.data.cohort_words import describe_cohort
 from caduceus.data.commitment import SALT_BYTES, commit
 from caduceus.data.policy import Terms, show_micro
 from caduceus.edges.federation import open_federation, read_site, read_sites
 from caduceus.edges.store import FolderStore
 from caduceus.edges.tabular import load_schema, read_text
-from caduceus.kinds import PICO
+from caduceus.kinds import MICRO, PICO
 from caduceus.learn.inquiry.program import Inquiry
 from caduceus.learn.judged.program import JudgedProgram
 from caduceus.learn.spec import CROSS, HOLDOUT, NONE
@@ -61,11 +66,20 @@ def site(name: str, data: Path | None) -> None:
     )
 
 
-def card(name: str, which: str, data: Path | None, *, as_json: bool) -> None:
-    """Show a site's card and terms."""
+def card(name: str, which: str, data: Path | None, asked: Asked) -> None:
+    """Show a site's card and terms, or write them as catalogues want them."""
     federation = open_federation(federation_path(name))
+    if asked.run is not None:
+        made, terms, readiness, place = published(asked.run, which)
+        _give(Offer(made, terms, readiness, place, asked.holder), asked.form)
+        return
     found = read_site(federation, which, data_root=data)
-    about = federation.file.federation
+    about, terms = federation.file.federation, terms_for(federation)
+    epsilon = about.card_epsilon if asked.epsilon is None else asked.epsilon
+    wanted = None
+    if epsilon:
+        secret = secrets.token_bytes(32)
+        wanted = Wanted(round(epsilon * MICRO), secret, withheld=terms.withheld, columns=about.card_columns)
     made = describe(
         found.table,
         title=f"{about.title}: {which}",
@@ -73,11 +87,16 @@ def card(name: str, which: str, data: Path | None, *, as_json: bool) -> None:
         licence=about.licence,
         citation=about.citation,
         commitment=commit(found.table, secrets.token_bytes(SALT_BYTES * found.table.rows)).root,
+        wanted=wanted,
     )
-    if as_json:
-        print(card_json(made))  # noqa: T201  (for other programs: nothing may wrap or colour it)
+    _give(Offer(made, terms, holder=asked.holder), asked.form)
+
+
+def _give(offer: Offer, form: Form) -> None:
+    if form is not Form.TEXT:
+        print(WRITTEN[form](offer))  # noqa: T201  (for other programs: nothing may wrap or colour it)
         return
-    _show_card(made, terms_for(federation))
+    _show_card(offer.card, offer.terms)
 
 
 def _show_card(made: Card, terms: Terms) -> None:
@@ -100,30 +119,19 @@ def _show_card(made: Card, terms: Terms) -> None:
         if text:
             console.print(f"{lead}: {escape(text)}")
     console.print(f"Commitment: {made.commitment.hex()} (with salts drawn for this showing; a run draws its own, once)")
+    for line in say_counts(made):
+        console.print(escape(line))
     console.print(
         "[bold]Reveals:[/bold] the columns and what they mean, which are the schema's; the number of rows to within "
         "ten, and only that there are fewer where there are fewer than twenty; from a hundred rows on, which twentieth "
         "of each column is missing. No value, mean, extreme, level count or outcome rate. The commitment reveals "
         "nothing while its salts are secret."
+        if made.noise is None or not made.noise.columns
+        else "[bold]Reveals:[/bold] the columns and what they mean, which are the schema's; the number of rows to "
+        "within ten; and the numbers above, with differential privacy for a patient with all rows. The commitment "
+        "reveals nothing while its salts are secret."
     )
-    console.print(f"[bold]Terms:[/bold] {escape(_say_terms(terms))}")
-
-
-def _say_terms(terms: Terms) -> str:
-    buyers = "any buyer may ask" if terms.buyers is None else f"{len(terms.buyers)} named buyers may ask"
-    purposes = "for any purpose" if terms.purposes is None else f"for {', '.join(terms.purposes) or 'no purpose'}"
-    exact = "exact sums may be opened" if terms.exact_sums else "sums only with differential privacy"
-    budget = (
-        f"a privacy budget of epsilon {show_micro(terms.budget_micro)} and delta {terms.delta_pico / PICO:g}"
-        if terms.budget_micro
-        else "no privacy budget set"
-    )
-    withheld = f"withheld: {', '.join(terms.withheld)}" if terms.withheld else "no column withheld"
-    return (
-        f"{buyers}, {purposes}; at most visibility {terms.most_open.name.lower()} of single updates, with at least "
-        f"{terms.min_other_sites} other sites; {exact}; {budget}; at least {whole(terms.price_floor)} per seat; "
-        f"{withheld}."
-    )
+    console.print(f"[bold]Terms:[/bold] {escape(say_terms(terms))}")
 
 
 def check_job(name: str) -> None:
@@ -142,6 +150,7 @@ def _say_job(spec: JobSpec, task: Work) -> tuple[str, ...]:
     return (
         f"{spec.title} (purpose: {spec.purpose})",
         *(_say_questions(spec, task) if isinstance(task, Inquiry) else _say_model(spec, task)),
+        *describe_cohort(spec.schema),
         *_say_privacy(spec),
         f"Shows of single updates: {_say_visibility(spec)}. Sites: {spec.min_sites} to {spec.max_sites}.",
         *_say_judging(spec, task),

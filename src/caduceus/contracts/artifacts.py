@@ -15,7 +15,7 @@ from typing import Any
 
 from caduceus.errors import Misuse
 
-SUITE = ("DemoToken", "Members", "Vouches", "Datasets", "Standing", "Jobs")
+SUITE = ("DemoToken", "Members", "Vouches", "Datasets", "Standing", "Jobs", "Statuses")
 """The contracts of a network, in the order in which they are deployed."""
 
 NAMES = (*SUITE, "Heads")

@@ -60,7 +60,7 @@ def settle_codes(found: Iterable[Any], places: npt.NDArray[np.int64], column: Fi
 
     Raises Refused if a code is not in the schema, or a value is missing where it is required.
     """
-    codes = column.codes
+    codes = column.meanings
     unknown = -1.0
     meaning = np.array([codes.get(code, unknown) for code in found] + [np.nan])
     values: Floats = meaning[places]

@@ -11,13 +11,26 @@ from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from caduceus.data.document import Document, read_document
 from caduceus.errors import Refused
+from caduceus.kinds import MICRO
 
 SITE_NAME = r"^[A-Za-z0-9][A-Za-z0-9 _.-]{0,63}$"
 SiteName = Annotated[str, Field(pattern=SITE_NAME)]
+
+_PASSWORD = re.compile(r"://[^/@]*:[^/@]*@|://.*[?&]password=")
+
+
+def _without_password(place: str) -> str:
+    if _PASSWORD.search(place):
+        raise ValueError("holds a password, and this file is shown and copied; name the file with it in PGPASSFILE")
+    return place
+
+
+Place = Annotated[str, Field(min_length=1), AfterValidator(_without_password)]
+"""A path, or the URL of a database."""
 
 
 class Gather(Document):
@@ -42,14 +55,15 @@ class Gather(Document):
 
 
 class Split(Document):
-    """How one file becomes many sites: by what a column says, or by blocks of rows.
+    """How one file becomes many sites: by what a column says, by blocks of rows, or by blocks of patients.
 
     column    a column with the role site
     min_rows  sites with fewer rows are left out, or gathered under `rest`
     rest      name of the site that gathers them; "" leaves them out
     prefix    what stands before the column's text in a site's name
     sizes     instead of a column: rows per site, in the order of the file
-    names     a name for each of `sizes`
+    names     a name for each of `sizes`; without them, for each of as many blocks with about as many patients each, in
+              the order in which patients first appear
     gather    patients of a kind that one of `names` sees most of
     """
 
@@ -63,13 +77,13 @@ class Split(Document):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Split:
-        if bool(self.column) == bool(self.sizes):
-            raise ValueError("a split needs either a 'column' or 'sizes'")
-        if len(self.sizes) != len(self.names) or len(set(self.names)) < len(self.names):
+        if bool(self.column) == bool(self.sizes or self.names):
+            raise ValueError("a split needs either a 'column' or 'sizes', or only the 'names' of equal blocks")
+        if (self.sizes and len(self.sizes) != len(self.names)) or len(set(self.names)) < len(self.names):
             raise ValueError("'sizes' needs as many 'names', all different")
         if self.gather is not None and self.gather.site not in self.names:
             raise ValueError(f"'gather' names '{self.gather.site}', which is not among 'names'")
-        if self.sizes and self.model_fields_set - {"sizes", "names", "gather"}:
+        if self.names and self.model_fields_set - {"sizes", "names", "gather"}:
             raise ValueError("'min_rows', 'rest' and 'prefix' belong to a split by 'column'")
         return self
 
@@ -77,30 +91,39 @@ class Split(Document):
 class About(Document):
     """The `[federation]` table: what the data are, where they lie, and what their owners ask for.
 
-    data    folder of the sites' files, or the one file to split, under the data root; or a built-in
-            source such as "sklearn:breast_cancer"
+    data    folder of the sites' files, or the one file (of clinical records: folder) to split, under the data root; or
+            a built-in source such as "sklearn:breast_cancer"; or, of an OMOP database, "postgresql://user@host/database"
     schema_file  the schema TOML, beside the federation file (key `schema`)
     terms_file   the terms TOML, beside it too (key `terms`); where there is none the careful choice holds
     evaluators   which of the sites take no part in training and judge others' updates by their records instead, where
                  a job has its updates judged; in other jobs they are left out
+    card_epsilon what each site spends of its lifetime budget on counts on its card; 0 publishes none
+    card_columns which columns are counted then; all if none is named
     """
 
     title: str
     description: str = ""
     licence: str = ""
     citation: str = ""
-    data: Annotated[str, Field(min_length=1)]
+    data: Place
     schema_file: Annotated[str, Field(min_length=1, alias="schema")]
     terms_file: Annotated[str, Field(min_length=1, alias="terms")] = "terms.toml"
     split: Split | None = None
     evaluators: tuple[SiteName, ...] = ()
+    card_epsilon: Annotated[float, Field(ge=0, le=8)] = 0.0
+    card_columns: tuple[str, ...] = ()
+
+    @property
+    def card_epsilon_micro(self) -> int:
+        """`card_epsilon` in millionths, rounded down."""
+        return int(self.card_epsilon * MICRO)
 
 
 class SiteEntry(Document):
-    """A `[[site]]`: its name, and its file inside `data`."""
+    """A `[[site]]`: its name, and its file (of clinical records: folder) inside `data`, or its database."""
 
     name: SiteName
-    file: Annotated[str, Field(min_length=1)]
+    file: Place
 
 
 class FederationFile(Document):
@@ -131,13 +154,19 @@ def read_federation_file(text: str, *, where: str) -> FederationFile:
 
 
 def assign(
-    split: Split, rows: int, labels: npt.NDArray[np.str_] | None, *, where: str
+    split: Split,
+    rows: int,
+    labels: npt.NDArray[np.str_] | None,
+    *,
+    where: str,
+    patients: npt.NDArray[np.str_] | None = None,
 ) -> list[tuple[str, npt.NDArray[np.int64]]]:
     """Which rows belong to which site.
 
     rows    how many the file has
-    labels  text[rows], what the split's column says; None for a split by sizes
+    labels  text[rows], what the split's column says; None for another split
     where   the file, for the message
+    patients  text[rows], whose row it is; None if every row is a patient of its own
     returns  for every site its name and the positions of its rows, in the order of the file. Sites of
              a column come in the order of their names (of their numbers, if all are whole), `rest` last
 
@@ -150,6 +179,8 @@ def assign(
         ends = np.cumsum(split.sizes)
         parts = np.split(np.arange(rows, dtype=np.int64), ends[:-1])
         return list(zip(split.names, parts, strict=True))
+    if split.names:
+        return _blocks(split.names, rows, patients, where=where)
     assert labels is not None
     found, places, counts = np.unique(labels, return_inverse=True, return_counts=True)
     numbered = all(one.isascii() and one.isdigit() for one in found)
@@ -167,6 +198,21 @@ def assign(
     if not sites:
         raise Refused(f"{where}: no site of column '{split.column}' has {split.min_rows} rows; lower min_rows")
     return sites
+
+
+def _blocks(
+    names: tuple[str, ...], rows: int, patients: npt.NDArray[np.str_] | None, *, where: str
+) -> list[tuple[str, npt.NDArray[np.int64]]]:
+    """As many blocks as names, with about as many patients each: the rows of a patient stay together."""
+    whose = np.arange(rows)
+    if patients is not None:
+        _, firsts, inverse = np.unique(patients, return_index=True, return_inverse=True)
+        whose = np.argsort(np.argsort(firsts))[inverse]
+    count = int(whose.max()) + 1 if rows else 0
+    if count < len(names):
+        raise Refused(f"{where}: has fewer patients than the split has sites")
+    block = whose * len(names) // count
+    return [(name, np.flatnonzero(block == i)) for i, name in enumerate(names)]
 
 
 def gathered(

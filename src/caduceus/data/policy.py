@@ -6,20 +6,19 @@ terms and job alone, so a buyer can ask before paying and a stranger can check a
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
-
-from pydantic import Field, model_validator
 
 from caduceus import canon
-from caduceus.data.document import Document, read_document
+from caduceus.data.use import UseTerms
+from caduceus.data.use_request import UseRequest
+from caduceus.data.use_seen import NOTHING_SEEN, Seen
+from caduceus.data.use_verdict import Outcome, judge_use
 from caduceus.errors import Refused
 from caduceus.kinds import MICRO, PICO, Address, Tokens, Visibility
 
 
-@canon.record("data/terms/3")
+@canon.record("data/terms/4")
 class Terms:
     """What a steward asks for.
 
@@ -36,6 +35,9 @@ class Terms:
                      whether a stranger adds any
     exact_sums       whether sums without differential privacy may be opened; never where there is a budget
     withheld         columns that no job may use
+    minimum_here     fewest records that this site must have to take part, so that a sum does not stand for a handful
+    minimum_cohort   fewest records under the smallest sum that a job opens, as the sites' cards have them
+    use              what it may be used for in the words of the Data Use Ontology; None: see purposes alone
     """
 
     buyers: tuple[bytes, ...] | None
@@ -49,6 +51,26 @@ class Terms:
     missing_percent: int
     exact_sums: bool
     withheld: tuple[str, ...]
+    minimum_here: int = 0
+    minimum_cohort: int = 0
+    use: UseTerms | None = None
+
+
+TERMS_MOST = 1 << 20
+"""Bytes of terms that anybody reads."""
+
+
+def read_terms(blob: bytes) -> Terms:
+    """Terms, from anybody.
+
+    Raises Refused if they are longer than `TERMS_MOST`, or none.
+    """
+    if len(blob) > TERMS_MOST:
+        raise Refused(f"terms of {len(blob)} bytes; at most {TERMS_MOST} are read")
+    try:
+        return canon.unpack(Terms, blob)
+    except RecursionError:
+        raise Refused("terms whose use is nested without end") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +83,7 @@ class Ask:
     max_sites      most seats among which the pay is split
     epsilon_micro, delta_pico  what it spends of each site's budget; 0 if it opens exact sums
     missing_percent            the noise of so many per cent of its sites may be missing
+    use            what it says of its use; None if nothing
     """
 
     buyer: Address
@@ -75,16 +98,21 @@ class Ask:
     epsilon_micro: int
     delta_pico: int
     missing_percent: int
+    use: UseRequest | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """Whether a job meets the terms.
 
-    reasons  every rule that it breaks, in words for the buyer; none if it is allowed
+    reasons      every rule that it breaks, in words for the buyer; none if it is allowed
+    obligations  what the buyer takes on by a job that is allowed: to publish, to collaborate, to return data
+    until        when the verdict may be another although nobody does anything, Unix seconds; None: never
     """
 
     reasons: tuple[str, ...]
+    obligations: tuple[str, ...] = ()
+    until: int | None = None
 
     @property
     def allowed(self) -> bool:
@@ -112,15 +140,25 @@ def show_micro(epsilon_micro: int) -> str:
     return f"{epsilon_micro / MICRO:.6f}".rstrip("0").rstrip(".")
 
 
-def judge(terms: Terms, ask: Ask, *, spent_micro: int = 0, spent_delta_pico: int = 0) -> Verdict:
+def judge(
+    terms: Terms, ask: Ask, *, spent_micro: int = 0, spent_delta_pico: int = 0, seen: Seen = NOTHING_SEEN
+) -> Verdict:
     """Whether a job meets the terms of a data set.
 
     spent_micro, spent_delta_pico  what earlier jobs have spent of the privacy budget
+    seen                           time, credentials and numbers of records, where they are known
     """
     left = (terms.budget_micro - spent_micro, terms.delta_pico - spent_delta_pico)
-    return Verdict(
-        (*_who_and_what(terms, ask), *_what_is_seen(terms, ask), *_spending(terms, ask, left), *_pay(terms, ask))
+    use = Outcome(()) if terms.use is None else judge_use(terms.use, ask.use, ask.buyer, seen)
+    reasons = (
+        *_who_and_what(terms, ask),
+        *use.reasons,
+        *_what_is_seen(terms, ask),
+        *_how_many(terms, seen),
+        *_spending(terms, ask, left),
+        *_pay(terms, ask),
     )
+    return Verdict(reasons, () if reasons else use.obligations, use.until)
 
 
 def _who_and_what(terms: Terms, ask: Ask) -> list[str]:
@@ -145,6 +183,17 @@ def _what_is_seen(terms: Terms, ask: Ask) -> list[str]:
     if ask.min_sites - 1 < terms.min_other_sites:
         reasons.append(
             f"it may train with {max(ask.min_sites - 1, 0)} other sites, at least {terms.min_other_sites} are asked for"
+        )
+    return reasons
+
+
+def _how_many(terms: Terms, seen: Seen) -> list[str]:
+    reasons = []
+    if seen.here is not None and seen.here < terms.minimum_here:
+        reasons.append(f"fewer than {terms.minimum_here} records are at this site")
+    if seen.records is not None and seen.records < terms.minimum_cohort:
+        reasons.append(
+            f"the sites' cards do not show that a sum is over {terms.minimum_cohort} records, as is asked for"
         )
     return reasons
 
@@ -176,68 +225,3 @@ def _pay(terms: Terms, ask: Ask) -> list[str]:
     if per_seat < terms.price_floor:
         return [f"it pays {per_seat} per seat, the floor is {terms.price_floor}"]
     return []
-
-
-# ---------------------------------------------------------------- the file that a steward writes
-
-_AddressText = Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{40}$")]
-
-
-class TermsFile(Document):
-    """A terms TOML. What is not said is the careful choice, except that anyone may ask.
-
-    buyers      addresses, or "any"
-    purposes    words that jobs state as their purpose, or "any"
-    visibility  the most that may be seen of single updates
-    aggregators addresses of which all three must be that judge updates, or "any"; counts with visibility "gram"
-    epsilon     lifetime privacy budget; absent if none is set. With a budget, only jobs with differential privacy are
-                let in
-    delta       lifetime budget for delta; counts where there is one for epsilon
-    missing     per cent of a private job's sites whose noise must not be needed
-    """
-
-    buyers: tuple[_AddressText, ...] | Literal["any"] = "any"
-    purposes: tuple[str, ...] | Literal["any"] = ("research",)
-    visibility: Literal["open", "cohort", "gram", "sum"] = "sum"
-    aggregators: tuple[_AddressText, ...] | Literal["any"] = "any"
-    min_other_sites: Annotated[int, Field(ge=0)] = 2
-    price_floor: Annotated[int, Field(ge=0)] = 0
-    epsilon: Annotated[float, Field(gt=0, le=1000)] | None = None
-    delta: Annotated[float, Field(ge=1e-12, le=0.01)] = 1e-4
-    missing: Annotated[int, Field(ge=0, le=90)] = 20
-    exact_sums: bool = False
-    withheld: tuple[str, ...] = ()
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> TermsFile:
-        if self.epsilon is not None and self.exact_sums:
-            raise ValueError("'exact_sums' voids a budget: leave out the one or 'epsilon'")
-        return self
-
-    def terms(self) -> Terms:
-        """The terms as a record; epsilon and delta are rounded down, because a budget must not grow."""
-        return Terms(
-            buyers=None if self.buyers == "any" else tuple(_address(one) for one in self.buyers),
-            purposes=None if self.purposes == "any" else tuple(self.purposes),
-            most_open=Visibility[self.visibility.upper()],
-            aggregators=None if self.aggregators == "any" else tuple(_address(one) for one in self.aggregators),
-            min_other_sites=self.min_other_sites,
-            price_floor=self.price_floor,
-            budget_micro=0 if self.epsilon is None else int(self.epsilon * MICRO),
-            delta_pico=0 if self.epsilon is None else int(self.delta * PICO),
-            missing_percent=self.missing,
-            exact_sums=self.exact_sums,
-            withheld=self.withheld,
-        )
-
-
-def read_terms_file(text: str, *, where: str) -> Terms:
-    """Read a terms TOML.
-
-    Raises Refused, naming `where` and the first key that is wrong.
-    """
-    return read_document(text, TermsFile, where=where).terms()
-
-
-def _address(text: str) -> bytes:
-    return bytes.fromhex(re.sub("^0x", "", text))

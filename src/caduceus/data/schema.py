@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 
 from caduceus import canon
+from caduceus.data.cohort import Cohort
 from caduceus.errors import Refused
 from caduceus.kinds import Digest
 
@@ -34,7 +35,7 @@ class Square:
     scale: float
 
 
-@canon.record("data/column/1")
+@canon.record("data/column/2")
 class Column:
     """One column of the canonical table.
 
@@ -48,6 +49,7 @@ class Column:
     levels       names of a category's levels, in order, the reference first; else empty
     required     whether no value may be missing
     derived      how the column is computed, None if it is read
+    codes        SYSTEM:code, as "LOINC:4548-4" (see `data.records`): what is recorded there, for people and programs
     """
 
     name: str
@@ -60,6 +62,7 @@ class Column:
     levels: tuple[str, ...]
     required: bool
     derived: Square | None
+    codes: tuple[str, ...] = ()
 
     @property
     def range(self) -> tuple[float, float] | None:
@@ -72,15 +75,26 @@ class Column:
         return len(self.levels) - 1 if self.kind == CATEGORY else 1
 
 
-@canon.record("data/schema/1")
+@canon.record("data/schema/2")
 class Schema:
     """The columns of a canonical table, in order: those that are read, then those derived from them.
 
     Identifiers and site names are no part of it: they are kept apart and never train a model.
+
+    cohort  who is in the table and where its columns come from, if it is made of clinical records; else None
     """
 
     title: str
     columns: tuple[Column, ...]
+    cohort: Cohort | None = None
+
+    @property
+    def codes(self) -> frozenset[str]:
+        """Every code that a site must look for in its clinical records to make the table."""
+        cohort = self.cohort
+        said = () if cohort is None else (*cohort.required, *cohort.excluded, *cohort.washout)
+        index = () if cohort is None else cohort.index
+        return frozenset(index).union(*(one.codes for one in said), *(one.codes for one in self.columns))
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -6,19 +6,24 @@ It adds to the public `Schema` where each column stands in the file and how the 
 
 from __future__ import annotations
 
+import tomllib
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from caduceus.data.cohort_file import RECORDS, CohortFile
 from caduceus.data.document import Document, read_document
-from caduceus.data.schema import BOOLEAN, CATEGORY, FEATURE, INTEGER, NUMBER, Column, Schema, Square
+from caduceus.data.schema import BOOLEAN, CATEGORY, FEATURE, INTEGER, NUMBER, Column, Schema
+from caduceus.data.schema_words import FileDerived, Interval, Name, RecordCode, first_repeated
+from caduceus.errors import Refused
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")]
 Code = str | int | float
-Interval = tuple[float, float]
 
 PATIENT = "patient"
 """Role of the column that says whose row it is, and may say the same for several rows."""
+
+TABLES = ("csv", "parquet")
+"""Formats of files that hold a table."""
 
 LABEL_ROLES = ("identifier", "site", PATIENT)
 """Roles of columns that are kept as text beside the table."""
@@ -60,6 +65,7 @@ class FileColumn(Document):
                 whose row it is and may say the same for several rows; ignore is not read
     kind        of a value; see `data.schema`
     unit        UCUM
+    codes       of clinical vocabularies that say what the column is, as SYSTEM:code; nothing is read by them
     missing     codes that mean "missing" here, besides the file's
     impossible  numbers, or [low, high] intervals, that cannot be and therefore mean "missing"
     range       plausible range; features that are numbers need one: secure sums are bounded by it
@@ -76,6 +82,7 @@ class FileColumn(Document):
     kind: Literal["number", "integer", "category", "boolean"] | None = None
     unit: str = ""
     description: str = ""
+    codes: tuple[RecordCode, ...] = ()
     missing: tuple[Code, ...] = ()
     impossible: tuple[float | Interval, ...] = ()
     range: Interval | None = None
@@ -99,7 +106,7 @@ class FileColumn(Document):
         )
 
     @property
-    def codes(self) -> dict[Code, int]:
+    def meanings(self) -> dict[Code, int]:
         """What each code of a category or boolean stands for: the position of a level, or 0 and 1."""
         if self.kind == BOOLEAN:
             return dict.fromkeys(self.negative or (0,), 0) | dict.fromkeys(self.positive or (1,), 1)
@@ -167,34 +174,7 @@ class FileColumn(Document):
             levels=tuple(level.name for level in self.named_levels),
             required=self.required,
             derived=None,
-        )
-
-
-class FileDerived(Document):
-    """A feature computed from another: (x - center)**2 / scale, for what is worst at both ends."""
-
-    name: Name
-    of: str
-    center: float = 0.0
-    scale: Annotated[float, Field(gt=0)] = 1.0
-    unit: str = ""
-    description: str = ""
-
-    def column(self, of: Column) -> Column:
-        """What the derived column means, given the one it comes from (which has a range)."""
-        low, high = of.range or (0.0, 0.0)
-        ends = [(low - self.center) ** 2 / self.scale, (high - self.center) ** 2 / self.scale]
-        return Column(
-            name=self.name,
-            kind=NUMBER,
-            role=FEATURE,
-            unit=self.unit,
-            description=self.description,
-            low=0.0 if low <= self.center <= high else min(ends),
-            high=max(ends),
-            levels=(),
-            required=of.required,
-            derived=Square(of=self.of, center=float(self.center), scale=float(self.scale)),
+            codes=self.codes,
         )
 
 
@@ -225,10 +205,10 @@ class SchemaFile(Document):
     def _fits_together(self) -> SchemaFile:
         names = [one.name for one in self.column] + [one.name for one in self.derived]
         if len(set(names)) < len(names):
-            raise ValueError(f"two columns are named '{_first_repeated(names)}'")
+            raise ValueError(f"two columns are named '{first_repeated(names)}'")
         places = [one.source if one.source is not None else one.name for one in self.column]
         if len(set(places)) < len(places):
-            raise ValueError(f"two columns are read from '{_first_repeated(places)}'")
+            raise ValueError(f"two columns are read from '{first_repeated(places)}'")
         if not any(one.role == FEATURE for one in self.column):
             raise ValueError("no column has the role 'feature'")
         if sum(one.role == PATIENT for one in self.column) > 1:
@@ -256,20 +236,36 @@ class SchemaFile(Document):
         return Schema(title=self.title, columns=(*columns, *(one.column(by_name[one.of]) for one in self.derived)))
 
 
-def read_schema_file(text: str, *, where: str) -> SchemaFile:
-    """Read a schema TOML.
+AnySchemaFile = SchemaFile | CohortFile
+"""A schema TOML: of tables that lie in files, or of tables that are made of clinical records."""
+
+
+def read_schema_file(text: str, *, where: str) -> AnySchemaFile:
+    """Read a schema TOML; its file format says of which kind it is.
 
     text   the whole file
     where  its name, for the message
 
     Raises Refused, naming `where` and the first key or column that is wrong.
     """
+    tree = _tree(text)
+    layout = tree.get("file")
+    said = layout.get("format", "csv") if isinstance(layout, dict) else "csv"
+    if said in RECORDS:
+        return read_document(text, CohortFile, where=where)
+    if isinstance(said, str) and said not in TABLES:
+        raise Refused(f"{where}: file format: '{said}' is none of {', '.join((*TABLES, *RECORDS))}")
+    if "cohort" in tree:
+        raise Refused(f'{where}: cohort: is for clinical records; say [file] format = "fhir" or "omop"')
     return read_document(text, SchemaFile, where=where)
+
+
+def _tree(text: str) -> dict[str, object]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return {}  # `read_document` says what is wrong
 
 
 def _code_name(code: Code) -> str:
     return str(int(code)) if isinstance(code, float) and code.is_integer() else str(code)
-
-
-def _first_repeated(items: list[str] | list[str | int]) -> str:
-    return str(next(item for i, item in enumerate(items) if item in items[:i]))

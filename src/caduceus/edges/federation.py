@@ -11,10 +11,13 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from caduceus.data.federation import FederationFile, assign, gathered, read_federation_file
+from caduceus.data.cohort_file import CohortFile
+from caduceus.data.federation import FederationFile, SiteEntry, assign, gathered, read_federation_file
 from caduceus.data.schema import Schema, did_you_mean
-from caduceus.data.schema_file import SchemaFile
+from caduceus.data.schema_file import AnySchemaFile
 from caduceus.data.table import Table, check_rows, check_usable
+from caduceus.edges.cohort import Built
+from caduceus.edges.cohort_sources import is_url, read_cohort, shown
 from caduceus.edges.tabular import load_schema, read_table, read_text
 from caduceus.errors import Refused
 
@@ -46,7 +49,7 @@ class Federation:
 
     path: Path
     file: FederationFile
-    schema: SchemaFile
+    schema: AnySchemaFile
 
     @property
     def title(self) -> str:
@@ -86,7 +89,8 @@ def open_federation(path: Path) -> Federation:
     schema = load_schema(path.parent / file.federation.schema_file)
     split = file.federation.split
     if split is not None and split.column:
-        sites = [one.name for one in schema.labels if one.role == "site"]
+        labels = () if isinstance(schema, CohortFile) else schema.labels
+        sites = [one.name for one in labels if one.role == "site"]
         if split.column not in sites:
             raise Refused(
                 f"{path.name}: federation split: '{split.column}' is no column with role 'site' in the schema"
@@ -106,14 +110,13 @@ def read_sites(
     if a site has no rows, or if its target (any of the schema's, if none is given) has one value only.
     """
     about = federation.file.federation
-    place = locate(about.data, data_root)
     if about.split is None:
-        sites = tuple(
-            SiteTable(one.name, read_table(place / one.file, federation.schema)) for one in federation.file.site
-        )
+        sites = tuple(_own(federation, one, data_root) for one in federation.file.site)
     else:
-        table = read_table(place, federation.schema)
-        parts = assign(about.split, table.rows, table.labels.get(about.split.column), where=place.name)
+        place = source(federation, data_root)
+        table = _table(place, federation.schema)
+        labels = table.labels.get(about.split.column)
+        parts = assign(about.split, table.rows, labels, where=shown(place), patients=table.patients)
         gather = about.split.gather
         if gather is not None:
             parts = gathered(gather, parts, gather.matches(table.column(gather.column)))
@@ -132,8 +135,7 @@ def read_site(
     """
     entries = [one for one in federation.file.site if one.name == name]
     if entries:
-        folder = locate(federation.file.federation.data, data_root)
-        site = SiteTable(name, read_table(folder / entries[0].file, federation.schema))
+        site = _own(federation, entries[0], data_root)
         _check_site(site, federation.public_schema, target)
         return site
     known = [one.name for one in federation.file.site]
@@ -143,6 +145,60 @@ def read_site(
             return sites[name]
         known = list(sites)
     raise Refused(f"{federation.path.name}: no site '{name}'{did_you_mean(name, tuple(known))}")
+
+
+def read_cohorts(
+    federation: Federation, *, data_root: Path | None = None, site: str | None = None
+) -> tuple[tuple[str, Built], ...]:
+    """What becomes of the clinical records of each source: of every site that has its own, or of the one that is split.
+
+    site  only this one's
+
+    Raises Refused as `read_sites`, or if the federation's tables are not made of clinical records, or, with the nearest
+    name, if no source of its own belongs to such a site.
+    """
+    schema = federation.schema
+    if not isinstance(schema, CohortFile):
+        raise Refused(
+            f"{federation.path.name}: its tables are read from files; a cohort is made of FHIR or OMOP records"
+        )
+    if federation.file.federation.split is not None:
+        if site is not None:
+            raise Refused(
+                f"{federation.path.name}: its sites have one source together, so none has a cohort of its own"
+            )
+        return ((federation.title, read_cohort(source(federation, data_root), schema)),)
+    entries = [one for one in federation.file.site if site in (None, one.name)]
+    if not entries:
+        known = tuple(one.name for one in federation.file.site)
+        raise Refused(f"{federation.path.name}: no site '{site}'{did_you_mean(str(site), known)}")
+    return tuple((one.name, read_cohort(source(federation, data_root, one), schema)) for one in entries)
+
+
+def _own(federation: Federation, entry: SiteEntry, data_root: Path | None) -> SiteTable:
+    return SiteTable(entry.name, _table(source(federation, data_root, entry), federation.schema))
+
+
+def _table(place: Path | str, schema: AnySchemaFile) -> Table:
+    if isinstance(schema, CohortFile):
+        return read_cohort(place, schema).table
+    return read_table(Path(place), schema)
+
+
+def source(federation: Federation, data_root: Path | None, entry: SiteEntry | None = None) -> Path | str:
+    """Where records lie: a path, or of clinical records the URL of a database.
+
+    entry  of a site; None is the one source of a federation that is split
+
+    Raises Refused as `locate`, or if a table is to be read from a database.
+    """
+    data = federation.file.federation.data
+    said = data if entry is None else entry.file
+    if is_url(said) or (entry is not None and is_url(data)):
+        if not isinstance(federation.schema, CohortFile) or not is_url(said):
+            raise Refused(f"{federation.path.name}: a database holds clinical records of one site or of all, no files")
+        return said
+    return locate(data, data_root) if entry is None else locate(data, data_root) / entry.file
 
 
 def _check_site(site: SiteTable, schema: Schema, target: str | None) -> None:

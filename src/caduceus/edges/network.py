@@ -28,6 +28,7 @@ from caduceus.edges.gateway import (
     check,
     deploy,
 )
+from caduceus.edges.gateway.deployment import EARLIER
 from caduceus.edges.rpc import Request, RpcError
 from caduceus.edges.workspace import write_whole
 from caduceus.errors import Misuse, Refused
@@ -225,12 +226,17 @@ def open_node(where: str) -> Iterator[Node]:
 def read_deployment(path: Path) -> Deployment:
     """The file that says where the contracts are.
 
-    Raises Refused if it is missing or malformed.
+    Raises Refused if it is missing or malformed, or of an earlier version, whose contracts were others.
     """
     try:
         data = path.read_bytes()
     except FileNotFoundError:
         raise Refused(f"{path}: missing; it says where the contracts are") from None
+    if any(tag in data[:32] for tag in EARLIER):
+        raise Refused(
+            f"{path}: names contracts of an earlier version, which this one does not speak to; audit their jobs with "
+            "the version that ran them, and deploy anew for new jobs"
+        )
     try:
         return canon.unpack(Deployment, data)
     except Refused as problem:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
 from caduceus import canon
-from caduceus.data.commitment import SALT_BYTES, Openings, commit
+from caduceus.data.commitment import SALT_BYTES, Openings, read_openings
+from caduceus.data.forgetting import commit_again
+from caduceus.data.membership import BLIND_BYTES, TOKEN_BYTES, name_patients
 from caduceus.data.table import Table
+from caduceus.edges.forgetting_files import finish
 from caduceus.edges.workspace import write_whole
 from caduceus.errors import Refused
 
@@ -15,19 +19,66 @@ from caduceus.errors import Refused
 def load_or_commit(path: Path, table: Table) -> Openings:
     """The openings of a table's commitment, made with fresh salts first if there are none.
 
-    path  the steward's file; readable by its owner alone
+    path  the steward's file; readable by its owner alone. A patient's token is the one of the versions that are kept
+          beside it as `NAME.VERSION`
+
+    A forgetting that was begun beside it is finished first.
 
     Raises Refused if the file is of another table: a changed table is a new data set.
     """
+    finish(path.parent)
     if not path.exists():
-        made = commit(table, secrets.token_bytes(SALT_BYTES * table.rows))
-        write_whole(path, canon.pack(made), mode=0o600)
-    try:
-        openings = canon.unpack(Openings, path.read_bytes())
-    except Refused as problem:
-        raise Refused(f"{path}: not a file of openings ({problem})") from None
-    if len(openings.salts) != table.rows or commit(table, openings.salts.tobytes()).root != openings.root:
+        write_whole(path, canon.pack(make(table, known_tokens(path))), mode=0o600)
+    openings = load(path)
+    if not openings.holds(table):
         raise Refused(
             f"{path}: commits to other records than the table now holds; register the changed table as a new data set"
         )
     return openings
+
+
+def load(path: Path) -> Openings:
+    """The openings in a file.
+
+    Raises Refused, naming it, if they are none.
+    """
+    try:
+        return read_openings(path.read_bytes())
+    except Refused as problem:
+        raise Refused(f"{path}: not a file of openings ({problem})") from None
+
+
+def make(table: Table, known: dict[str, bytes] | None = None) -> Openings:
+    """A commitment to a table, with fresh secrets from the operating system's generator.
+
+    known  tokens of patients by name
+    """
+    people = len(name_patients(table)[0])
+    return commit_again(
+        table,
+        secrets.token_bytes(SALT_BYTES * table.rows),
+        [secrets.token_bytes(TOKEN_BYTES) for _ in range(people)],
+        [secrets.token_bytes(BLIND_BYTES) for _ in range(people)],
+        known or {},
+    )
+
+
+def versions(path: Path) -> Iterator[tuple[Path, Openings]]:
+    """The openings that are kept beside a file, then the file's own, if there is one.
+
+    Raises Refused, naming the file, if one is damaged.
+    """
+    kept = [one for one in sorted(path.parent.glob(f"{path.name}.*")) if one.suffix != ".part"]
+    for one in (*kept, *([path] if path.exists() else [])):
+        yield one, load(one)
+
+
+def known_tokens(path: Path) -> dict[str, bytes]:
+    """Every patient's token by name, from all versions."""
+    found: dict[str, bytes] = {}
+    for _, openings in versions(path):
+        if openings.holders is not None:
+            for name, token in zip(openings.holders.names, openings.holders.tokens, strict=True):
+                if name and token.any():
+                    found[name] = token.tobytes()
+    return found

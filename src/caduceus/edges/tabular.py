@@ -20,7 +20,7 @@ import pyarrow.parquet
 
 from caduceus.data.canonical import number_missing, refuse_rows, settle_codes, settle_numbers, stack
 from caduceus.data.schema import INTEGER, NUMBER, did_you_mean
-from caduceus.data.schema_file import FileColumn, SchemaFile, read_schema_file
+from caduceus.data.schema_file import AnySchemaFile, FileColumn, SchemaFile, read_schema_file
 from caduceus.data.table import Table
 from caduceus.errors import Refused, Unavailable
 from caduceus.kinds import Floats
@@ -28,7 +28,7 @@ from caduceus.kinds import Floats
 _Place = str | int
 
 
-def load_schema(path: Path) -> SchemaFile:
+def load_schema(path: Path) -> AnySchemaFile:
     """Read a schema TOML from disk.
 
     Raises Refused if there is no such file, it is not UTF-8, or the schema is malformed.
@@ -195,7 +195,7 @@ def _values(found: pa.ChunkedArray, column: FileColumn, schema: SchemaFile, wher
     """The canonical values of one column of the file."""
     texts = _texts(found, column, schema)
     coded = column.kind not in (NUMBER, INTEGER)
-    if coded and all(isinstance(code, str) for code in column.codes):
+    if coded and all(isinstance(code, str) for code in column.meanings):
         if texts is None:
             raise Refused(f"{where}: column '{column.name}' holds numbers, but the schema lists texts as codes")
         return _coded_texts(texts, column, where)
@@ -222,7 +222,7 @@ def _texts(found: pa.ChunkedArray, column: FileColumn, schema: SchemaFile) -> pa
         return None
     if schema.file.strip:
         array = pc.utf8_trim_whitespace(array)
-    codes = column.codes if column.is_value and column.kind not in (NUMBER, INTEGER) else {}
+    codes = column.meanings if column.is_value and column.kind not in (NUMBER, INTEGER) else {}
     if "" in codes:  # a level of its own: nothing was recorded
         array = pc.fill_null(array, "")
     missing = {str(code) for code in (*column.missing, *schema.file.missing)} | {""}

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from caduceus.data.document import Document, read_document
 from caduceus.data.schema import Schema
+from caduceus.data.use_file import RequestFile
 from caduceus.errors import Refused
 from caduceus.kinds import MICRO, PICO, Digest, Readiness, Tokens, Visibility
 from caduceus.learn.inquiry.program import plan_spending as plan_answers
@@ -156,6 +157,7 @@ class JobFile(Document):
     """A job TOML."""
 
     job: _Job
+    use: RequestFile | None = None
     task: _Task | None = None
     model: Annotated[_Logistic | _Perceptron | _Descent, Field(discriminator="kind")] | None = None
     analysis: AnalysisFile = AnalysisFile()
@@ -181,6 +183,11 @@ class JobFile(Document):
         return self
 
 
+def enclosed(file: JobFile) -> tuple[bytes, ...]:
+    """What a job's buyer publishes with it: the credentials that are presented, and lists of those revoked."""
+    return () if file.use is None else file.use.blobs()
+
+
 def read_job_file(text: str, *, where: str) -> JobFile:
     """Read a job TOML.
 
@@ -196,7 +203,7 @@ def specify(file: JobFile, schema: Schema, *, nonce: bytes, where: str, code: Di
     """The specification that a job file asks for.
 
     schema  the one that the file names, already read
-    nonce   `NONCE_BYTES` random bytes
+    nonce   `NONCE_BYTES` random bytes; a file whose credentials were presented for a nonce says itself which
     code    digest of the program that sites are to run; unstated where nothing is posted
 
     Raises Refused, naming `where` and the key, if the parts do not fit together.
@@ -218,6 +225,7 @@ def specify(file: JobFile, schema: Schema, *, nonce: bytes, where: str, code: Di
             analysis = Analysis(tuple(query_of(one) for one in file.query), file.analysis.minimum_cell)
             check_questions(analysis, schema)
         privacy = _private(file.privacy, learning)
+        use = None if file.use is None else file.use.request()
         _require(
             (file.judging is not None) == (file.job.visibility == "gram"), "judging", 'given with visibility = "gram"'
         )
@@ -230,7 +238,7 @@ def specify(file: JobFile, schema: Schema, *, nonce: bytes, where: str, code: Di
     return JobSpec(
         title=file.job.title,
         purpose=file.job.purpose,
-        nonce=nonce,
+        nonce=nonce if file.use is None or file.use.nonce is None else bytes.fromhex(file.use.nonce),
         code=code,
         visibility=Visibility[file.job.visibility.upper()],
         readiness=Readiness[file.job.readiness.upper()],
@@ -245,6 +253,7 @@ def specify(file: JobFile, schema: Schema, *, nonce: bytes, where: str, code: Di
         spare_rounds=file.sites.spare_rounds,
         money=money,
         deadlines=Deadlines(*(_seconds(text) for text in (times.enrol, times.train, times.challenge, times.exchange))),
+        use=use,
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from caduceus.kinds import Address, Digest, JobId, Role, Seat, Stage, Tokens
+from caduceus.kinds import Address, Digest, JobId, Readiness, Role, Seat, Stage, Tokens
 
 NOBODY = Address(bytes(20))
 """The account of nobody: forfeited stakes are credited to it, and a job that names it as attester names none."""
@@ -35,7 +35,7 @@ class DatasetEntry:
     id: Digest
     steward: Address
     commitment: Digest
-    """Merkle root over salted record commitments."""
+    """Digest over the trees of salted record commitments and of patients' tags; see `data.membership`."""
     card: Digest
     terms: Digest
     budget_micro: int
@@ -46,6 +46,12 @@ class DatasetEntry:
     epsilon_spent_micro: int
     """What jobs have spent of the budget, or have reserved and not given back."""
     delta_spent_pico: int
+    previous: Digest | None = None
+    """The version that it supersedes, whose budget it has; None for a first one."""
+    readiness: Readiness = Readiness.UNSTATED
+    """The newest verdict that its steward stated."""
+    report: Digest | None = None
+    """Digest of the report on which the verdict stands; None exactly where the verdict is UNSTATED."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +93,8 @@ class JobTerms:
     """Digest of the job specification's canonical bytes."""
     attester: Address = NOBODY
     """In whose word each site must be a legal entity, one seat an entity; `NOBODY` asks for no such word."""
+    readiness: Readiness = Readiness.UNSTATED
+    """Least verdict that must have been stated of a data set when it enrols; UNSTATED asks for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +129,13 @@ class JobEntry:
     attester: Address = NOBODY
     forfeits: int = 0
     """How many of the stakes that the contract still held the settlement forfeits."""
+    readiness: Readiness = Readiness.UNSTATED
+    """Least verdict that must have been stated of a data set when it enrols."""
 
 
 @dataclass(frozen=True, slots=True)
 class Enrolment:
-    """A site's seat in a job; `signer`, `agreement_key` and `entity` are as they were when it enrolled."""
+    """A site's seat in a job; all but the seat is as it was when the site enrolled."""
 
     seat: Seat
     site: Address
@@ -133,6 +143,8 @@ class Enrolment:
     signer: Address
     agreement_key: bytes
     entity: Digest = NO_ENTITY
+    readiness: Readiness = Readiness.UNSTATED
+    """The verdict that was stated of the data set then."""
 
 
 @dataclass(frozen=True, slots=True)

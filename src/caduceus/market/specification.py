@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from caduceus.canon import record, unpack
 from caduceus.data.schema import Schema
+from caduceus.data.use_request import UseRequest
 from caduceus.errors import Refused
 from caduceus.kinds import Address, Digest, Readiness, Tokens, Visibility
 from caduceus.learn.inquiry.queries import Analysis
@@ -96,7 +97,7 @@ class Evaluator:
     """Somebody who is no site and judges updates by records of its own, such as the buyer, a regulator or an enclave.
 
     signer      secp256k1 address that signs its messages
-    commitment  Merkle root over its salted records, fixed before anybody trains
+    commitment  digest over its salted records and its patients' tags, fixed before anybody trains
     """
 
     account: Address
@@ -140,6 +141,7 @@ class JobSpec:
     min_sites     fewer sites than this, and nothing is trained
     max_sites     more are not enrolled
     spare_rounds  rounds that may fail (too many sites silent) before the job gives up
+    use           what the job says of its use, for terms in the words of the Data Use Ontology; None if nothing
     """
 
     title: str
@@ -159,6 +161,7 @@ class JobSpec:
     spare_rounds: int
     money: Money
     deadlines: Deadlines
+    use: UseRequest | None = None
 
 
 def read_spec(blob: bytes) -> JobSpec:

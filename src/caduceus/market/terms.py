@@ -17,7 +17,7 @@ from caduceus.privacy.accountant import table
 
 _SAID_BY_BOTH = (
     *("token", "coordinator", "attester", "price", "stake", "bond", "min_sites", "max_sites", "max_rounds"),
-    *("epsilon_micro", "delta_pico", "sums", "costs", "spec"),
+    *("readiness", "epsilon_micro", "delta_pico", "sums", "costs", "spec"),
 )
 
 
@@ -48,6 +48,7 @@ def terms_of(spec: JobSpec, task_rounds: int, *, token: Address, coordinator: Ad
         sums=0 if costs is None else costs.sums,
         costs=EMPTY if costs is None else costs.root,
         spec=canon.digest(spec),
+        readiness=spec.readiness,
     )
 
 
@@ -97,6 +98,7 @@ def ask_of(spec: JobSpec, buyer: Address) -> Ask:
         epsilon_micro=0 if spec.privacy is None else spec.privacy.epsilon_micro,
         delta_pico=0 if spec.privacy is None else spec.privacy.delta_pico,
         missing_percent=0 if spec.privacy is None else spec.privacy.missing_percent,
+        use=spec.use,
     )
 
 

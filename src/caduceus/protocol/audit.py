@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 
 from caduceus import canon
 from caduceus.crypto import head, sign
-from caduceus.data.card import Card, matches
-from caduceus.data.policy import Terms, judge, show_micro
+from caduceus.data.card import Card, lendable, matches
+from caduceus.data.card_reading import read_card
+from caduceus.data.policy import judge, read_terms, show_micro
 from caduceus.errors import Error, Refused
 from caduceus.kinds import PICO, Digest, Evidence, JobId, Stage, Tokens
 from caduceus.learn.judged.program import JudgedProgram
@@ -25,6 +26,7 @@ from caduceus.market.terms import ask_of, costs_of, terms_of
 from caduceus.market.terms import difference as terms_difference
 from caduceus.market.work import Work, work_of
 from caduceus.protocol.audit_budget import charge, check_within, last_sums
+from caduceus.protocol.audit_readiness import check_ready
 from caduceus.protocol.audit_rounds import Again
 from caduceus.protocol.gram_audit import GramAgain
 from caduceus.protocol.gram_for import ground_of
@@ -158,6 +160,12 @@ class _Work:
         yield from (
             ("Every seat is held by a registered data set with its card and terms", done, nobody, self.datasets),
             ("Every data set's terms allow the job", done, nobody, self.terms),
+            (
+                "Every data set's steward had stated it as ready as the job asks when its site enrolled",
+                said,
+                "the steward itself, whose word a verdict is",
+                self.readiness,
+            ),
             ("Everything that the job opens is worth the epsilon that it states", done, nobody, self.epsilon),
             ("The rounds are those on the chain, all of them, in order", done, nobody, self.anchors),
         )
@@ -247,10 +255,15 @@ class _Work:
             where = f"seat {enrolment.seat}"
             if dataset.id != enrolment.dataset or dataset.steward != enrolment.site:
                 raise Refused(f"{where}: its data set is another steward's")
-            card = canon.unpack(Card, self.fetch(dataset.card))
-            terms = canon.unpack(Terms, self.fetch(dataset.terms))
-            if (terms.budget_micro, terms.delta_pico) != (dataset.budget_micro, dataset.delta_pico):
-                raise Refused(f"{where}: its terms and the chain name different privacy budgets")
+            card = read_card(self.fetch(dataset.card))
+            terms = read_terms(self.fetch(dataset.terms))
+            budget = lendable(card, terms.budget_micro, terms.delta_pico)
+            if budget != (dataset.budget_micro, dataset.delta_pico):
+                raise Refused(f"{where}: its terms, less what its card spent, and the chain name different budgets")
+            if dataset.previous is not None and any(one.counts is not None for one in card.columns):
+                raise Refused(
+                    f"{where}: a later version's card has counts, and its budget was set before they were made"
+                )
             if card.commitment != dataset.commitment:
                 raise Refused(f"{where}: the card and the chain name different commitments")
             if not matches(card, self.spec.schema):
@@ -262,10 +275,14 @@ class _Work:
         """Every data set's terms are judged again."""
         ask = ask_of(self.spec, self.view.entry.buyer)
         for enrolment, dataset in zip(self.view.enrolments, self.view.datasets, strict=True):
-            verdict = judge(canon.unpack(Terms, self.fetch(dataset.terms)), ask)
+            verdict = judge(read_terms(self.fetch(dataset.terms)), ask)
             if not verdict.allowed:
                 raise Refused(f"seat {enrolment.seat}: {'; '.join(verdict.reasons)}")
         return f"{len(self.view.datasets)} terms judged again"
+
+    def readiness(self) -> str:
+        """The verdicts that the chain told at the enrolments are compared with the specification's least."""
+        return check_ready(self.view.enrolments, self.spec.readiness)
 
     def epsilon(self) -> str:
         """The accountant adds up the noise of everything that is opened, and gives the table under the job's costs."""

@@ -21,6 +21,7 @@ from caduceus.market.ledger import (
 )
 from caduceus.market.standing import UNKNOWN, Standing
 from caduceus.sim.node import LedgerNode
+from caduceus.sim.rules.offers import budget_key
 from caduceus.sim.rules.tables import Budget, Job, Offered, Tables
 
 
@@ -51,6 +52,10 @@ class LedgerChain:
         """The legal entity that an account is in an attester's word, or None."""
         return self._node.read().entities.get((attester, account))
 
+    def status_root(self, issuer: Address) -> Digest | None:
+        """The digest of an issuer's newest status list of credentials, or None."""
+        return self._node.read().statuses.get(issuer)
+
     def standing(self, token: int) -> Standing:
         """What is known of a party, as of the day on which it was last written."""
         return self._node.read().standings.get_or(token, UNKNOWN)
@@ -68,10 +73,10 @@ class LedgerChain:
         return [_dataset(tables, one) for one in offered if one is not None]
 
     def budget_moves(self, dataset: Digest) -> Sequence[BudgetMove]:
-        """What jobs reserved of the privacy budget of a data set's records and gave back, in order."""
+        """What jobs reserved of a data set's privacy budget and gave back, in order; none without a budget."""
         tables = self._node.read()
         offered = tables.datasets.get(dataset)
-        return [] if offered is None else tables.moves.of(offered.records)
+        return [] if offered is None or not offered.limited else tables.moves.of(budget_key(tables, offered))
 
     # ------------------------------------------------------------ jobs
 
@@ -150,7 +155,7 @@ class LedgerChain:
 
 
 def _dataset(tables: Tables, offered: Offered) -> DatasetEntry:
-    budget = (tables.budgets.get(offered.records) if offered.limited else None) or Budget(0, 0)
+    budget = (tables.budgets.get(budget_key(tables, offered)) if offered.limited else None) or Budget(0, 0)
     return DatasetEntry(
         id=offered.id,
         steward=offered.steward,
@@ -162,6 +167,9 @@ def _dataset(tables: Tables, offered: Offered) -> DatasetEntry:
         active=offered.active,
         epsilon_spent_micro=budget.epsilon_spent,
         delta_spent_pico=budget.delta_spent,
+        previous=offered.previous,
+        readiness=offered.readiness,
+        report=offered.report,
     )
 
 
@@ -193,4 +201,5 @@ def _job(entry: Job) -> JobEntry:
         spec=terms.spec,
         attester=terms.attester,
         forfeits=entry.forfeits,
+        readiness=terms.readiness,
     )

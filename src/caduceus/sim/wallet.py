@@ -8,7 +8,7 @@ from typing import final
 
 from caduceus.crypto import head, sign
 from caduceus.errors import Misuse, Refused, Uncertain
-from caduceus.kinds import Address, Digest, JobId, Role, Seat, Tokens
+from caduceus.kinds import Address, Digest, JobId, Readiness, Role, Seat, Tokens
 from caduceus.market.costs import Cost
 from caduceus.market.ledger import Anchor, JobTerms
 from caduceus.market.slashing import Equivocation
@@ -17,7 +17,7 @@ from caduceus.ports import Sent
 from caduceus.sim.clock import VirtualClock
 from caduceus.sim.ledger import Run
 from caduceus.sim.node import LedgerNode
-from caduceus.sim.rules import disputes, members, money, paying, recording, standing, taking_part, words
+from caduceus.sim.rules import disputes, members, money, offers, paying, recording, standing, taking_part, words
 
 _LEAST_WAIT = 0.5
 """Virtual seconds between two looks at a node that does not say when the next block comes."""
@@ -79,16 +79,40 @@ class LedgerWallet:
         """Offer a data set with a lifetime privacy budget; both 0 set none."""
         budget = budget_micro, delta_pico
         return self.invoke(
-            "Datasets.register", lambda tables, call: members.offer(tables, call, commitment, card, terms, budget)
+            "Datasets.register", lambda tables, call: offers.offer(tables, call, commitment, card, terms, budget)
         )
 
     def dataset_id(self, commitment: Digest, card: Digest, terms: Digest, budget_micro: int, delta_pico: int) -> Digest:
         """The identifier that `register_dataset` by this account gives."""
-        return words.dataset_id(self._account, commitment, card, terms, budget_micro, delta_pico)
+        return words.dataset_id(self._account, commitment, card, terms, (budget_micro, delta_pico))
+
+    def supersede_dataset(self, previous: Digest, commitment: Digest, card: Digest, terms: Digest) -> Sent:
+        """Offer a newer version of a data set, with the same privacy budget."""
+        return self.invoke(
+            "Datasets.supersede",
+            lambda tables, call: offers.supersede(tables, call, previous, commitment, card, terms),
+        )
+
+    def superseding_id(
+        self, previous: Digest, commitment: Digest, card: Digest, terms: Digest, budget_micro: int, delta_pico: int
+    ) -> Digest:
+        """The identifier that `supersede_dataset` by this account gives; the budget is the previous version's."""
+        return words.dataset_id(self._account, commitment, card, terms, (budget_micro, delta_pico), previous)
+
+    def state_readiness(self, dataset: Digest, report: Digest, verdict: Readiness) -> Sent:
+        """State whether a data set is ready to be lent, with the digest of the report."""
+        return self.invoke(
+            "Datasets.stateReadiness",
+            lambda tables, call: offers.state_readiness(tables, call, dataset, report, verdict),
+        )
+
+    def publish_status(self, root: Digest) -> Sent:
+        """Say which of this issuer's status lists counts from now on."""
+        return self.invoke("Statuses.publish", lambda tables, call: members.publish(tables, call, root))
 
     def withdraw_dataset(self, dataset: Digest) -> Sent:
         """Take a data set off the market, for ever."""
-        return self.invoke("Datasets.withdraw", lambda tables, call: members.withdraw(tables, call, dataset))
+        return self.invoke("Datasets.withdraw", lambda tables, call: offers.withdraw(tables, call, dataset))
 
     def release_budget(self, job: JobId, seat: Seat, terms: JobTerms, cost: Cost, siblings: Sequence[Digest]) -> Sent:
         """Give this account's data set back what a job that is over reserved beyond `cost`; once."""

@@ -51,15 +51,15 @@ def audit_run(
             raise Refused(f"{place}: no such folder; an audit needs the transcript")
     if chain is not None and not chain.is_file():
         raise Refused(f"{chain}: no such chain file")
-    pointers = _read_pointers(transcript / "jobs")
-    deployment = _read_deployment(transcript / "deployment", pointers)
+    pointers = read_pointers(transcript / "jobs")
+    deployment = read_deployment_for(transcript / "deployment", pointers)
     store = _Reading(FolderStore(transcript / "blobs"))
     # What costs least comes first: most damage is found before anything is executed.
-    files = _check_files(transcript, store.store, on_step)
+    files = check_files(transcript, store.store, on_step)
     whole = _unchecked_chain(url) if files.holds is False or chain is None else _check_chain_file(chain, on_step)
     if files.holds is False or whole.holds is False:
         return tuple(Audit(one.label, one.job, (files, whole)) for one in pointers)
-    with _open(chain, url, deployment) as network:
+    with open_chain(chain, url, deployment) as network:
         views = [_view(network.chain, one) for one in pointers]
         audits = [audit_job(one.label, view, store.get, on_step) for one, view in zip(pointers, views, strict=True)]
         # Cards and terms that the chain names are public also where their steward took no seat.
@@ -98,7 +98,7 @@ def _unchecked_chain(url: str | None) -> Check:
     return Check(_CHAIN_CLAIM, Evidence.NOT_CHECKED, None, why, "the node's operator")
 
 
-def _open(chain: Path | None, url: str | None, deployment: Deployment) -> Network:
+def open_chain(chain: Path | None, url: str | None, deployment: Deployment) -> Network:
     """The chain to look at.
 
     Raises Refused, naming it, if the transcript's contracts are not on it.
@@ -163,7 +163,7 @@ class _Reading:
         return self.store.get(digest)
 
 
-def _check_files(transcript: Path, store: FolderStore, on_step: OnStep) -> Check:
+def check_files(transcript: Path, store: FolderStore, on_step: OnStep) -> Check:
     """Nothing but a transcript's files, and each blob with the digest that its name promises."""
     claim, word = _FILES_CLAIM, Evidence.RE_EXECUTED
     on_step(claim)
@@ -194,7 +194,11 @@ def _check_folder(store: _Reading, audits: list[Audit], unsettled: list[Stage]) 
     return Check(claim, word, True, "no blob is left over", "nobody")
 
 
-def _read_pointers(folder: Path) -> list[Pointer]:
+def read_pointers(folder: Path) -> list[Pointer]:
+    """Which jobs a transcript says that it is about, by label.
+
+    Raises Refused, naming the file, if there is none, or one is damaged.
+    """
     paths = sorted(path for path in folder.glob("*") if path.suffix != ".part") if folder.is_dir() else []
     if not paths:
         raise Refused(f"{folder}: the transcript does not say which job it is about")
@@ -210,7 +214,11 @@ def _read_pointers(folder: Path) -> list[Pointer]:
     return pointers
 
 
-def _read_deployment(path: Path, pointers: list[Pointer]) -> Deployment:
+def read_deployment_for(path: Path, pointers: list[Pointer]) -> Deployment:
+    """The deployment that all pointers name.
+
+    Raises Refused, naming the file, if it is missing, damaged, or another.
+    """
     deployment = read_deployment(path)
     for pointer in pointers:
         if canon.digest(deployment) != pointer.deployment:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from caduceus import canon
 from caduceus.data.card import ROWS_STEP
-from caduceus.data.policy import Terms, TermsFile, judge, read_terms_file
+from caduceus.data.policy import Terms, judge
 from caduceus.data.schema import Schema, did_you_mean
+from caduceus.data.terms.file import TermsFile, read_terms_file
 from caduceus.edges.code import code_digest
 from caduceus.edges.federation import Federation, SiteTable, open_federation, read_sites
 from caduceus.edges.tabular import load_schema, read_text
@@ -20,7 +21,7 @@ from caduceus.learn.inquiry.plan import check_cells
 from caduceus.learn.inquiry.program import Inquiry
 from caduceus.learn.judged.dishonest import Deed
 from caduceus.learn.judged.program import JudgedProgram
-from caduceus.market.job_file import read_job_file, specify
+from caduceus.market.job_file import enclosed, read_job_file, specify
 from caduceus.market.specification import NONCE_BYTES, JobSpec
 from caduceus.market.terms import ask_of
 from caduceus.market.work import Work, target_of, work_of
@@ -53,6 +54,7 @@ class Brief:
     spec        with an empty nonce, and without the keys of whoever judges
     sites       who trains
     evaluators  who judges by records of its own; nobody where updates are not judged
+    enclosed    what the buyer publishes with the job
     """
 
     federation: Federation
@@ -61,6 +63,7 @@ class Brief:
     sites: tuple[SiteTable, ...]
     evaluators: tuple[SiteTable, ...]
     terms: Terms
+    enclosed: tuple[bytes, ...] = ()
 
 
 def read_order(order: Order) -> Brief:
@@ -85,7 +88,7 @@ def read_order(order: Order) -> Brief:
     if isinstance(task, Inquiry):
         _check_cells(order.job.name, task, sites)
     _check_dishonest(order, task, sites)
-    return Brief(federation, spec, task, sites, evaluators, terms)
+    return Brief(federation, spec, task, sites, evaluators, terms, enclosed(file))
 
 
 def check_names(where: str, names: Sequence[str]) -> None:
@@ -127,7 +130,9 @@ def terms_for(federation: Federation) -> Terms:
     Raises Refused, naming the file and key.
     """
     path = federation.path.parent / federation.file.federation.terms_file
-    return read_terms_file(read_text(path), where=path.name) if path.exists() else TermsFile().terms()
+    if not path.exists():
+        return TermsFile().terms()
+    return read_terms_file(read_text(path), where=path.name, beside=lambda name: read_text(path.parent / name))
 
 
 def check_fits(where: str, spec: JobSpec, sites: int, terms: Terms) -> None:
@@ -147,12 +152,13 @@ def check_fits(where: str, spec: JobSpec, sites: int, terms: Terms) -> None:
 
 
 def with_nonce(spec: JobSpec, journal: Journal, label: str) -> JobSpec:
-    """The specification with the nonce that this run gave it, drawn once.
+    """The specification with the nonce that this run gave it, drawn once; credentials bring the one they were made for.
 
     Raises Refused if the job file says something else than when the run began.
     """
     if journal.get(f"{label}/nonce") is None:
-        journal.put_once(f"{label}/nonce", secrets.token_bytes(NONCE_BYTES))
+        given = spec.nonce if any(spec.nonce) else secrets.token_bytes(NONCE_BYTES)
+        journal.put_once(f"{label}/nonce", given)
     spec = replace(spec, nonce=journal.get(f"{label}/nonce") or b"")
     try:
         journal.put_once(f"{label}/spec", canon.digest(spec))

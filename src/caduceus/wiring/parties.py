@@ -13,10 +13,11 @@ from caduceus.crypto.entropy import KeyedEntropy
 from caduceus.crypto.mldsa import Identity
 from caduceus.crypto.sign import Signer
 from caduceus.crypto.xwing import Decapsulator
-from caduceus.data.card import describe
 from caduceus.data.policy import Terms
 from caduceus.edges import keyring
+from caduceus.edges.card_file import load_or_describe
 from caduceus.edges.federation import Federation, SiteTable
+from caduceus.edges.forgetting_files import previous_of
 from caduceus.edges.journal import SqliteJournal
 from caduceus.edges.keyring import Keyring
 from caduceus.edges.network import Network
@@ -119,15 +120,7 @@ def open_site(
     """
     folder = workspace.party(party.name)
     openings = load_or_commit(folder / "openings", records.table)
-    about = federation.file.federation
-    card = describe(
-        records.table,
-        title=f"{about.title}: {party.name}",
-        description=about.description,
-        licence=about.licence,
-        citation=about.citation,
-        commitment=openings.root,
-    )
+    card = load_or_describe(folder, federation, records, openings.root, terms, KeyedEntropy(party.ring.entropy))
     steward = Steward(
         network.chain,
         network.wallet(party.ring.account),
@@ -135,6 +128,7 @@ def open_site(
         card,
         terms,
         federation.public_schema,
+        previous_of(folder, openings.root),
     )
     return Site(party, steward, records, stack.enter_context(SqliteJournal(folder / "journal.sqlite")))
 

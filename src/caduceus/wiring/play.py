@@ -124,6 +124,8 @@ def _set(workspace: Workspace, order: Order, watch: Watch, stack: ExitStack, oth
     if isinstance(task, JudgedProgram):
         judges = open_judges(task, cast, workspace, brief.evaluators, stack)
     Memory(workspace).keep(_remembered(order, federation, cast))
+    for blob in brief.enclosed:
+        FolderStore(workspace.blobs).put(blob)
     return _Stage(workspace, watch, network, cast, sites, ready, journals, judges, spec, task, order)
 
 

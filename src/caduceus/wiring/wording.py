@@ -73,7 +73,8 @@ def _privacy(job: Recalled) -> Iterator[str]:
     )
     yield (
         f"Cards give the number of rows to within {ROWS_STEP}, and only 'fewer than {ROWS_SHOWN}' below that; shares "
-        f"of missing values are coarse, and given from {MISSING_SHOWN} rows on."
+        f"of missing values are coarse, and given from {MISSING_SHOWN} rows on. Where a site chose so, its card also "
+        "has numbers of patients by column, with noise; they spend an epsilon of their own, off the lifetime budget."
     )
 
 

@@ -16,7 +16,7 @@ from eth_abi.exceptions import DecodingError, EncodingError
 from caduceus.contracts import NAMES, load
 from caduceus.crypto.sign import keccak
 from caduceus.edges.gateway.wording import in_words
-from caduceus.errors import Misuse, Refused
+from caduceus.errors import Misuse, PeerFault, Refused
 from caduceus.kinds import Stage
 
 Log = Mapping[str, Any]
@@ -70,6 +70,10 @@ class Event:
     plain: tuple[str, ...]
     order: tuple[int, ...]
     """Where each argument, as declared, stands among the indexed ones followed by the others."""
+
+    def is_in(self, log: Log) -> bool:
+        """Whether a log is of this event."""
+        return bool(log["topics"][0] == f"0x{self.topic.hex()}")
 
     def read(self, log: Log) -> tuple[Any, ...]:
         """A log's arguments, in the order in which the event declares them.
@@ -140,6 +144,11 @@ def reason_of(data: bytes | None) -> Reason | None:
     except DecodingError:
         return None
     return Reason(name, labels, tuple(Stage(one) if stage else one for one, stage in zip(values, stages, strict=True)))
+
+
+def forged(event: Event, name: bytes) -> PeerFault:
+    """What is said of a node whose log does not give the identifier under which it was asked for."""
+    return PeerFault("the chain node", f"its log of {event.name} does not fit the identifier 0x{name.hex()}")
 
 
 def unhex(text: str) -> bytes:

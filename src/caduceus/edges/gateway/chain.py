@@ -11,11 +11,12 @@ from typing import Any, final
 
 from caduceus.crypto import head, sign
 from caduceus.edges.gateway import suite
-from caduceus.edges.gateway.abi import Event, Log, unhex
+from caduceus.edges.gateway.abi import Event, Log, forged, unhex
 from caduceus.edges.gateway.deployment import Deployment, check
 from caduceus.edges.gateway.node import Node
-from caduceus.errors import PeerFault, Refused, Unavailable
-from caduceus.kinds import Address, Digest, JobId, Role, Seat, Stage, Tokens
+from caduceus.edges.gateway.offers import TOLD_BY, read_offers, sharing
+from caduceus.errors import Refused, Unavailable
+from caduceus.kinds import Address, Digest, JobId, Readiness, Role, Seat, Stage, Tokens
 from caduceus.market.ledger import (
     Anchor,
     BudgetMove,
@@ -71,6 +72,11 @@ class GatewayChain:
         (entity,) = self._node.call(self._at.vouches, suite.VOUCHES["entityOf"], attester, account)
         return Digest(entity) if any(entity) else None
 
+    def status_root(self, issuer: Address) -> Digest | None:
+        """The digest of an issuer's newest status list of credentials, or None."""
+        (root,) = self._node.call(self._at.statuses, suite.STATUSES["rootOf"], issuer)
+        return Digest(root) if any(root) else None
+
     def standing(self, token: int) -> Standing:
         """What is known of a party, as of the day on which it was last written."""
         ((good, bad, day),) = self._node.call(self._at.standing, suite.STANDING["tally"], token)
@@ -87,47 +93,27 @@ class GatewayChain:
 
     def _datasets(self, wanted: Digest | None, steward: Address | None = None) -> list[DatasetEntry]:
         """All data sets, or the one wanted, or those of one steward."""
-        registered, withdrawn = (suite.DATASET_EVENTS[name] for name in ("DatasetRegistered", "DatasetWithdrawn"))
         whose = None if steward is None else steward.rjust(32, b"\0")
-        logs = self._node.logs(self._at.datasets, [registered, withdrawn], wanted, whose, since=self._at.block)
-        gone = {withdrawn.read(log)[0] for log in logs if _is(log, withdrawn)}
-        entries = []
-        for log in logs:
-            if _is(log, registered):
-                name, owner, commitment, card, terms, epsilon, delta = registered.read(log)
-                account = Address(unhex(owner))
-                if suite.dataset_id(account, commitment, card, terms, epsilon, delta) != name:
-                    raise _forged(registered, name)
-                spent = self._spent(name, delta)
-                entries.append(
-                    DatasetEntry(name, account, commitment, card, terms, epsilon, delta, name not in gone, *spent)
-                )
-        return entries
+        logs = self._node.logs(self._at.datasets, TOLD_BY, wanted, whose, since=self._at.block)
+        return read_offers(logs, self._spent)
 
-    def _spent(self, dataset: Digest, delta_pico: int) -> tuple[int, int]:
-        """What the state says is spent, and what it need not be asked where there is no budget."""
-        if not delta_pico:
-            return 0, 0
+    def _spent(self, dataset: Digest) -> tuple[int, int]:
         ((*_, epsilon_spent, delta_spent),) = self._node.call(self._at.datasets, suite.DATASETS["dataset"], dataset)
         return epsilon_spent, delta_spent
 
     def budget_moves(self, dataset: Digest) -> Sequence[BudgetMove]:
-        """What jobs reserved of a data set's privacy budget and gave back, in order.
+        """What jobs reserved of a data set's privacy budget and gave back, in order; none without a budget.
 
-        Data sets of the same steward and records have one budget, so theirs are among them.
+        Data sets of the same steward and records have one budget, and so have their versions: theirs are among them.
         """
         own = self.dataset(dataset)
-        if own is None:
+        if own is None or not own.delta_pico:
             return []
-        sharing = [one.id for one in self._datasets(None, own.steward) if one.commitment == own.commitment]
-        reserved, released = (suite.DATASET_EVENTS[name] for name in ("BudgetReserved", "BudgetReleased"))
-        since = self._at.block
-        logs = [
-            log for one in sharing for log in self._node.logs(self._at.datasets, [reserved, released], one, since=since)
-        ]
+        events = reserved, released = [suite.DATASET_EVENTS[name] for name in ("BudgetReserved", "BudgetReleased")]
+        names = sharing(own, self._datasets(None, own.steward))
         moves = []
-        for log in sorted(logs, key=_place):
-            back = _is(log, released)
+        for log in self._node.logs(self._at.datasets, events, names, since=self._at.block):
+            back = released.is_in(log)
             _, job, epsilon_micro, delta_pico = (released if back else reserved).read(log)
             moves.append(BudgetMove(JobId(job), epsilon_micro, delta_pico, back))
         return moves
@@ -143,14 +129,14 @@ class GatewayChain:
         (fields,) = self._node.call(self._at.jobs, suite.JOBS["job"], job)
         coordinator, stage, deadline, max_rounds, sites, min_sites, buyer, price, token, stake, bond = fields[:11]
         max_sites, *durations = fields[11:15]
-        sums, signer, payout, rolling, claims = fields[17:22]
-        epsilon_micro, delta_pico, forfeits, attester = fields[23:27]
+        sums, readiness, signer, payout, rolling, claims = fields[17:23]
+        epsilon_micro, delta_pico, forfeits, attester = fields[24:28]
         if stage == Stage.NONE:
             return None
         limits = (min_sites, max_sites, max_rounds)
         privacy = (epsilon_micro, delta_pico, sums)
         parties = (token, price, coordinator, attester)
-        opened = self._opened(job, buyer, (*parties, stake, bond, *limits, *durations, *privacy))
+        opened = self._opened(job, buyer, (*parties, stake, bond, *limits, *durations, readiness, *privacy))
         return JobEntry(
             id=job,
             buyer=Address(unhex(buyer)),
@@ -177,6 +163,7 @@ class GatewayChain:
             spec=opened[1],
             attester=Address(unhex(attester)),
             forfeits=forfeits,
+            readiness=Readiness(readiness),
         )
 
     def _opened(self, job: JobId, buyer: str, terms: tuple[object, ...]) -> tuple[Digest, Digest]:
@@ -193,7 +180,7 @@ class GatewayChain:
                 )
             costs, spec = event.read(logs[0])[3:]
             if suite.job_id(buyer, (*terms, costs, spec)) != job:
-                raise _forged(event, job)
+                raise forged(event, job)
             self._born[job] = max(int(logs[0]["blockNumber"], 16) - _DROPPED, self._at.block)
             self._digests[job] = Digest(costs), Digest(spec)
         return self._digests[job]
@@ -201,8 +188,16 @@ class GatewayChain:
     def enrolments(self, job: JobId) -> Sequence[Enrolment]:
         """The job's seats, in their order."""
         return [
-            Enrolment(Seat(seat), Address(unhex(site)), Digest(dataset), Address(unhex(signer)), key, Digest(entity))
-            for _, seat, site, dataset, signer, key, entity in self._job_events("SiteEnrolled", job)
+            Enrolment(
+                seat=Seat(seat),
+                site=Address(unhex(site)),
+                dataset=Digest(dataset),
+                signer=Address(unhex(signer)),
+                agreement_key=key,
+                entity=Digest(entity),
+                readiness=Readiness(verdict),
+            )
+            for _, seat, site, dataset, signer, key, entity, verdict in self._job_events("SiteEnrolled", job)
         ]
 
     def beacon(self, job: JobId) -> Digest:
@@ -212,7 +207,7 @@ class GatewayChain:
         if not logs:
             raise Refused(f"job 0x{job.hex()} has not started; there is no block to draw from")
         if event.read(logs[-1])[0] != job:
-            raise _forged(event, job)
+            raise forged(event, job)
         return Digest(unhex(logs[-1]["blockHash"]))
 
     def anchors(self, job: JobId) -> Sequence[Anchor]:
@@ -229,11 +224,11 @@ class GatewayChain:
         )
         waiting: dict[int, Omission] = {}
         for log in self._job_logs([raised, *closed], job):
-            if _is(log, raised):
+            if raised.is_in(log):
                 _, seat, round_, leaf, deadline = raised.read(log)
                 waiting[seat] = Omission(Seat(seat), round_, Digest(leaf), deadline)
             else:
-                event = closed[0] if _is(log, closed[0]) else closed[1]
+                event = closed[0] if closed[0].is_in(log) else closed[1]
                 del waiting[event.read(log)[1]]
         return [waiting[seat] for seat in sorted(waiting)]
 
@@ -292,16 +287,3 @@ class GatewayChain:
         """Nothing is said of a job before it is opened: what is older is not searched again."""
         since = self._at.block if job is None else self._born.get(job, self._at.block)
         return self._node.logs(self._at.jobs, events, job, since=since)
-
-
-def _is(log: Log, event: Event) -> bool:
-    return bool(log["topics"][0] == f"0x{event.topic.hex()}")
-
-
-def _place(log: Log) -> tuple[int, int]:
-    """Where a log stands on the chain."""
-    return int(log["blockNumber"], 16), int(log["logIndex"], 16)
-
-
-def _forged(event: Event, name: bytes) -> PeerFault:
-    return PeerFault("the chain node", f"its log of {event.name} does not fit the identifier 0x{name.hex()}")

@@ -15,8 +15,12 @@ from caduceus.kinds import Address
 _BEFORE_JOBS = 2
 """Contracts that are told where Jobs will be, and so are deployed right before it."""
 
+EARLIER = (b"chain/deployment/1", b"chain/deployment/2")
+"""Tags of deployments whose contracts this version does not speak to: they know neither versions nor readiness of data
+sets, and compute identifiers from less."""
 
-@canon.record("chain/deployment/2")
+
+@canon.record("chain/deployment/3")
 class Deployment:
     """The suite on one chain."""
 
@@ -30,11 +34,12 @@ class Deployment:
     datasets: Address
     standing: Address
     jobs: Address
+    statuses: Address
 
     @property
     def places(self) -> tuple[tuple[str, Address], ...]:
         """Where each contract is, by its name, the token's first."""
-        at = (self.token, self.members, self.vouches, self.datasets, self.standing, self.jobs)
+        at = (self.token, self.members, self.vouches, self.datasets, self.standing, self.jobs, self.statuses)
         return tuple(zip(SUITE, at, strict=True))
 
 
@@ -56,7 +61,8 @@ def deploy(account: Account, *, supply: int) -> Deployment:
     datasets = _create(account, "Datasets", members, foretold)
     standing = _create(account, "Standing", foretold)
     jobs = _create(account, "Jobs", members, datasets, vouches, standing)
-    return Deployment(account.node.chain_id(), block, token, members, vouches, datasets, standing, jobs)
+    statuses = _create(account, "Statuses")
+    return Deployment(account.node.chain_id(), block, token, members, vouches, datasets, standing, jobs, statuses)
 
 
 def check(node: Node, deployment: Deployment) -> None:

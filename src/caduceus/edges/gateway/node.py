@@ -73,13 +73,16 @@ class Node:
         except RpcError as problem:
             raise explained(function.name, problem) from None
 
-    def logs(self, at: bytes, events: Sequence[Event], *topics: bytes | None, since: int) -> list[Log]:
+    def logs(
+        self, at: bytes, events: Sequence[Event], *topics: bytes | Sequence[bytes] | None, since: int
+    ) -> list[Log]:
         """All logs of the given events at one contract, oldest first.
 
-        topics  the values of the first indexed arguments, 32 bytes each; None for any
+        topics  the values of the first indexed arguments, 32 bytes each; any of several where there are several, None
+                for any at all
         since   first block to look at
         """
-        wanted: list[Any] = [[_hex(event.topic) for event in events], *(topic and _hex(topic) for topic in topics)]
+        wanted: list[Any] = [[_hex(event.topic) for event in events], *map(_topic, topics)]
         query = {"address": _hex(at), "topics": wanted}
         if self._log_span is None:
             try:
@@ -159,6 +162,12 @@ def _is_hex(value: object) -> bool:
     if not isinstance(value, str) or not value.startswith("0x"):
         return False
     return all(letter in "0123456789abcdefABCDEF" for letter in value[2:])
+
+
+def _topic(wanted: bytes | Sequence[bytes] | None) -> str | list[str] | None:
+    if wanted is None or isinstance(wanted, bytes):
+        return None if wanted is None else _hex(wanted)
+    return [_hex(one) for one in wanted]
 
 
 def _is_log(log: object) -> bool:

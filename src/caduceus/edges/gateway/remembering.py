@@ -55,15 +55,16 @@ class RememberingChain:
     member       as last seen. May have changed keys, or resigned. Messages of a job are checked against the keys in
                  its enrolments, which cannot change; a key that was replaced because it was lost is still taken for
                  the member's where somebody asks for the member itself, until the node is back.
-    dataset      as last seen. May have been withdrawn, which ends no job that it is in; what is spent of its budget
-                 may be more, by jobs that it was enrolled in elsewhere. A site enrols only by a transaction, for which
-                 the node must be there, and the contract itself refuses what exceeds the budget. So the stale figure
-                 can spend nothing.
+    dataset      as last seen. May have been withdrawn or superseded, or its readiness stated anew, which ends no job
+                 that it is in; what is spent of its budget may be more, by jobs that it or another version was enrolled
+                 in elsewhere. A site enrols only by a transaction, for which the node must be there, and the contract
+                 itself refuses what exceeds the budget and what is not ready enough. So a stale answer can spend
+                 nothing.
 
     All else raises Unavailable as before, for a stale answer would be acted on: the time (deadlines), money (balance,
     credit, claims), lists that are chosen from (jobs, datasets), what is left of a budget (budget_moves), what was
     recorded and must not be recorded twice (anchors, recorded), accusations that must be answered in time or that cost
-    a stake (omissions, slashed, equivocations), and whom somebody vouches for now (entity_of, standing).
+    a stake (omissions, slashed, equivocations), and whom somebody vouches for now (entity_of, standing, status_root).
 
     Whoever anchors rounds asks the chain itself and not its memory: with a stale count of rounds it would send again
     what the chain has. Nothing is remembered across a restart of the process, nor is that something is not there.
@@ -179,6 +180,10 @@ class RememberingChain:
     def entity_of(self, attester: Address, account: Address) -> Digest | None:
         """The legal entity that an account is in an attester's word, or None."""
         return self._chain.entity_of(attester, account)
+
+    def status_root(self, issuer: Address) -> Digest | None:
+        """The digest of an issuer's newest status list, now, or None."""
+        return self._chain.status_root(issuer)
 
     def standing(self, token: int) -> Standing:
         """What is known of a party, as of the day on which it was last written."""

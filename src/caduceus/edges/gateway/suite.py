@@ -14,12 +14,14 @@ VOUCHES = contract("Vouches").functions
 STANDING = contract("Standing").functions
 DATASETS = contract("Datasets").functions
 JOBS = contract("Jobs").functions
+STATUSES = contract("Statuses").functions
 TOKEN = contract("DemoToken").functions
 DATASET_EVENTS = contract("Datasets").events
 JOB_EVENTS = contract("Jobs").events
 
 _TERMS = JOBS["openAndFund"].inputs[0]
-_DATASET = ("address", "bytes32", "bytes32", "bytes32", "uint64", "uint64")
+_DATASET = ("address", "bytes32", "bytes32", "bytes32", "uint64", "uint64", "bytes32")
+_FIRST = bytes(32)
 
 
 def terms_tuple(terms: JobTerms) -> tuple[object, ...]:
@@ -37,6 +39,7 @@ def terms_tuple(terms: JobTerms) -> tuple[object, ...]:
         terms.enrol_for,
         terms.train_for,
         terms.challenge_for,
+        terms.readiness,
         terms.epsilon_micro,
         terms.delta_pico,
         terms.sums,
@@ -51,7 +54,17 @@ def job_id(buyer: Address | str, terms: tuple[object, ...]) -> JobId:
 
 
 def dataset_id(
-    steward: Address | str, commitment: bytes, card: bytes, terms: bytes, budget_micro: int, delta_pico: int
+    steward: Address | str,
+    commitment: bytes,
+    card: bytes,
+    terms: bytes,
+    budget_micro: int,
+    delta_pico: int,
+    previous: bytes | None = None,
 ) -> Digest:
-    """The id of the data set that `steward` registers with these values (see `Datasets.idOf`)."""
-    return Digest(keccak(encode(_DATASET, (steward, commitment, card, terms, budget_micro, delta_pico))))
+    """The id of the data set that `steward` registers with these values (see `Datasets.idOf`).
+
+    previous  the version that it supersedes; None for a first one
+    """
+    values = (steward, commitment, card, terms, budget_micro, delta_pico, previous or _FIRST)
+    return Digest(keccak(encode(_DATASET, values)))

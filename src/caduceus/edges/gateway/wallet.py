@@ -11,7 +11,7 @@ from caduceus.edges.gateway.account import Account
 from caduceus.edges.gateway.chain import GatewayChain
 from caduceus.edges.gateway.deployment import Deployment
 from caduceus.errors import Misuse, Refused
-from caduceus.kinds import Address, Digest, JobId, Role, Seat, Tokens
+from caduceus.kinds import Address, Digest, JobId, Readiness, Role, Seat, Tokens
 from caduceus.market.costs import Cost
 from caduceus.market.ledger import Anchor, JobTerms
 from caduceus.market.slashing import Equivocation
@@ -60,16 +60,33 @@ class GatewayWallet:
         self, commitment: Digest, card: Digest, terms: Digest, budget_micro: int, delta_pico: int
     ) -> Sent:
         """Offer a data set with a lifetime privacy budget; both 0 set none."""
-        function = suite.DATASETS["register"]
-        return self._account.invoke(self._at.datasets, function, commitment, card, terms, budget_micro, delta_pico)
+        return self._datasets("register", commitment, card, terms, budget_micro, delta_pico)
 
     def dataset_id(self, commitment: Digest, card: Digest, terms: Digest, budget_micro: int, delta_pico: int) -> Digest:
         """The identifier that `register_dataset` by this account gives."""
         return suite.dataset_id(self.account, commitment, card, terms, budget_micro, delta_pico)
 
+    def supersede_dataset(self, previous: Digest, commitment: Digest, card: Digest, terms: Digest) -> Sent:
+        """Offer a newer version of a data set, with the same privacy budget."""
+        return self._datasets("supersede", previous, commitment, card, terms)
+
+    def superseding_id(
+        self, previous: Digest, commitment: Digest, card: Digest, terms: Digest, budget_micro: int, delta_pico: int
+    ) -> Digest:
+        """The identifier that `supersede_dataset` by this account gives; the budget is the previous version's."""
+        return suite.dataset_id(self.account, commitment, card, terms, budget_micro, delta_pico, previous)
+
+    def state_readiness(self, dataset: Digest, report: Digest, verdict: Readiness) -> Sent:
+        """State whether a data set is ready to be lent, with the digest of the report."""
+        return self._datasets("stateReadiness", dataset, report, int(verdict))
+
+    def publish_status(self, root: Digest) -> Sent:
+        """Say which of this issuer's status lists counts from now on."""
+        return self._account.invoke(self._at.statuses, suite.STATUSES["publish"], root)
+
     def withdraw_dataset(self, dataset: Digest) -> Sent:
         """Take a data set off the market, for ever."""
-        return self._account.invoke(self._at.datasets, suite.DATASETS["withdraw"], dataset)
+        return self._datasets("withdraw", dataset)
 
     def release_budget(self, job: JobId, seat: Seat, terms: JobTerms, cost: Cost, siblings: Sequence[Digest]) -> Sent:
         """Give this account's data set back what a job that is over reserved beyond `cost`; once."""
@@ -202,6 +219,9 @@ class GatewayWallet:
             raise Refused(f"job 0x{job.hex()} has no round {round} on the chain; it has {len(entries)}")
         before = head.fold(head.start(job, entry.sites), entries[:round])
         return before, entries[round:]
+
+    def _datasets(self, function: str, *arguments: object) -> Sent:
+        return self._account.invoke(self._at.datasets, suite.DATASETS[function], *arguments)
 
     def _jobs(self, function: str, *arguments: object) -> Sent:
         return self._account.invoke(self._at.jobs, suite.JOBS[function], *arguments)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from caduceus.kinds import MICRO, PICO
+from caduceus.kinds import MICRO, PICO, Readiness
 
 
 def in_words(name: str, values: tuple[Any, ...]) -> str | None:
@@ -41,6 +41,29 @@ def _other_budget(epsilon: int, delta: int) -> str:
     return f"these records have a privacy budget of {_amounts(epsilon, delta)} for life; register them with the same"
 
 
+def _budget_apart(commitment: bytes) -> str:
+    return (
+        f"the records under commitment 0x{commitment.hex()} have a privacy budget of their own already, and can't "
+        "share the previous version's: commit to them under new salts"
+    )
+
+
+def _not_ready(dataset: bytes, readiness: int, asked: int) -> str:
+    return (
+        f"data set 0x{dataset.hex()} is {_verdict(readiness)}, and the job asks for {_verdict(asked)} at least: "
+        "its steward states a verdict with a report"
+    )
+
+
+def _unknown_verdict(verdict: int) -> str:
+    known = ", ".join(_verdict(one) for one in Readiness if one)
+    return f"{verdict} is no verdict on readiness; there are {known}"
+
+
+def _verdict(value: int) -> str:
+    return Readiness(value).name.lower() if value in Readiness.__members__.values() else str(value)
+
+
 def _amounts(epsilon: int, delta: int) -> str:
     return f"epsilon {epsilon / MICRO:.12g} with delta {delta / PICO:.12g}"
 
@@ -51,4 +74,8 @@ _SENTENCES: Mapping[str, Callable[..., str]] = {
     "BudgetIncomplete": _half_a_budget,
     "CostAboveReservation": _above_reservation,
     "BudgetDiffers": _other_budget,
+    "BudgetApart": _budget_apart,
+    "ReadinessBelow": _not_ready,
+    "ReadinessUnknown": _unknown_verdict,
+    "VerdictUnknown": _unknown_verdict,
 }

@@ -51,7 +51,11 @@ def _of_job(entry: Job) -> int:
 
 
 def _budgets(tables: Tables) -> list[str]:
-    found = []
+    found = [
+        f"records 0x{records[1].hex()} share others' budget and have one of their own"
+        for records, _ in tables.joined.items()
+        if tables.budgets.get(records) is not None
+    ]
     for key, budget in tables.budgets.items():
         moved = [0, 0]
         for move in tables.moves.of(key):

@@ -1,14 +1,14 @@
-"""Members, vouches and data sets with their privacy budgets: `Members.sol`, `Vouches.sol`, `Datasets.sol`."""
+"""Members, vouches and status lists: `Members.sol`, `Vouches.sol`, `Statuses.sol`."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from caduceus.kinds import Address, Digest, JobId, Role
-from caduceus.market.ledger import NOBODY, BudgetMove, Member
+from caduceus.kinds import Address, Digest, Role
+from caduceus.market.ledger import NOBODY, Member
 from caduceus.sim.rules import reasons as no
-from caduceus.sim.rules.tables import Budget, Call, Offered, Tables
-from caduceus.sim.rules.words import NO_WORD, dataset_id, word
+from caduceus.sim.rules.tables import Call, Tables
+from caduceus.sim.rules.words import NO_WORD, word
 
 _ALL = 63
 
@@ -90,73 +90,11 @@ def revoke(tables: Tables, call: Call, account: Address) -> None:
     tables.entities.drop((call.sender, account))
 
 
-# ---------------------------------------------------------------- data sets
+# ---------------------------------------------------------------- status lists
 
 
-def offer(tables: Tables, call: Call, commitment: Digest, card: Digest, terms: Digest, budget: tuple[int, int]) -> None:
-    """Register a data set.
-
-    budget  epsilon in millionths and delta in millionths of a millionth; both 0 for none
-    """
-    name = dataset_id(call.sender, commitment, card, terms, *budget)
-    member_with(tables, call.sender, Role.STEWARD)
-    if commitment == NO_WORD:
-        raise no.COMMITMENT_MISSING()
-    if (budget[0] == 0) != (budget[1] == 0):
-        raise no.BUDGET_INCOMPLETE(*budget)
-    if tables.datasets.get(name) is not None:
-        raise no.DATASET_KNOWN(name)
-    offered = Offered(name, call.sender, commitment, card, terms, *budget)
-    before = tables.budgets.get(offered.records)
-    if before is None:
-        if offered.limited:
-            tables.budgets.put(offered.records, Budget(*budget))
-    elif (before.epsilon_micro, before.delta_pico) != budget:
-        raise no.BUDGET_DIFFERS(before.epsilon_micro, before.delta_pico)
-    tables.datasets.put(name, offered)
-    tables.registered.add(None, name)
-
-
-def withdraw(tables: Tables, call: Call, dataset: Digest) -> None:
-    """Take a data set off the market, for ever."""
-    tables.datasets.put(dataset, replace(_offered(tables, dataset, call.sender), active=False))
-
-
-def reserve(tables: Tables, dataset: Digest, steward: Address, job: JobId, asked: tuple[int, int]) -> None:
-    """Let a job spend of a data set's budget; (0, 0) for one that opens exact sums."""
-    offered = _offered(tables, dataset, steward)
-    if asked[0] == 0:
-        if offered.limited:
-            raise no.EXACT_SUMS_REFUSED(dataset)
-        return
-    budget = tables.budgets.get(offered.records) if offered.limited else None
-    budget = budget or Budget(0, 0)
-    left = budget.epsilon_micro - budget.epsilon_spent, budget.delta_pico - budget.delta_spent
-    if asked[0] > left[0] or asked[1] > left[1]:
-        raise no.BUDGET_EXCEEDED(dataset, asked[0], left[0], asked[1], left[1])
-    _spend(tables, offered, budget, asked)
-    tables.moves.add(offered.records, BudgetMove(job, *asked, released=False))
-
-
-def release(tables: Tables, dataset: Digest, job: JobId, back: tuple[int, int]) -> None:
-    """Give back a part of what a job reserved."""
-    offered = tables.datasets.get(dataset)
-    budget = None if offered is None else tables.budgets.get(offered.records)
-    assert offered is not None
-    assert budget is not None
-    _spend(tables, offered, budget, (-back[0], -back[1]))
-    tables.moves.add(offered.records, BudgetMove(job, *back, released=True))
-
-
-def _spend(tables: Tables, offered: Offered, budget: Budget, more: tuple[int, int]) -> None:
-    spent = budget.epsilon_spent + more[0], budget.delta_spent + more[1]
-    tables.budgets.put(offered.records, replace(budget, epsilon_spent=spent[0], delta_spent=spent[1]))
-
-
-def _offered(tables: Tables, dataset: Digest, steward: Address) -> Offered:
-    offered = tables.datasets.get(dataset)
-    if offered is None or not offered.active:
-        raise no.DATASET_INACTIVE(dataset)
-    if offered.steward != steward:
-        raise no.NOT_STEWARD(dataset, steward)
-    return offered
+def publish(tables: Tables, call: Call, root: Digest) -> None:
+    """Say which of the caller's status lists counts from now on."""
+    if word(root) == NO_WORD:
+        raise no.ROOT_MISSING()
+    tables.statuses.put(call.sender, root)

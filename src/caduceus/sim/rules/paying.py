@@ -10,7 +10,7 @@ from caduceus.kinds import Digest, JobId, Seat, Stage, Tokens
 from caduceus.market.costs import Cost
 from caduceus.market.ledger import NOBODY, Claimed, JobTerms
 from caduceus.market.standing import FORFEITED, Showing
-from caduceus.sim.rules import members, standing
+from caduceus.sim.rules import offers, standing
 from caduceus.sim.rules import reasons as no
 from caduceus.sim.rules.disputes import holds_stake
 from caduceus.sim.rules.guards import only_site, place_at, write
@@ -110,7 +110,7 @@ def release_budget(
     _check_cost(terms, cost, siblings)
     tables.places.put((job, seat), replace(place, reserved=NO_WORD))
     back = terms.epsilon_micro - cost.epsilon_micro, terms.delta_pico - cost.delta_pico
-    members.release(tables, place.reserved, job, back)
+    offers.release(tables, place.reserved, job, back)
 
 
 def _check_cost(terms: JobTerms, cost: Cost, siblings: Sequence[Digest]) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import final
 
 from caduceus.crypto import sign
-from caduceus.kinds import Address, Digest, JobId, Seat, Stage, Tokens
+from caduceus.kinds import Address, Digest, JobId, Readiness, Seat, Stage, Tokens
 from caduceus.market.ledger import (
     NOBODY,
     Anchor,
@@ -79,6 +79,10 @@ class Challenge:
     deadline: int
 
 
+Records = tuple[Address, Digest]
+"""A steward's records under a commitment; data sets of the same records share one budget."""
+
+
 @dataclass(frozen=True, slots=True)
 class Offered:
     """A data set; `limited` says whether it has a part in the budget of its records."""
@@ -91,6 +95,10 @@ class Offered:
     epsilon_micro: int
     delta_pico: int
     active: bool = True
+    superseded: bool = False
+    previous: Digest | None = None
+    readiness: Readiness = Readiness.UNSTATED
+    report: Digest | None = None
 
     @property
     def limited(self) -> bool:
@@ -98,8 +106,8 @@ class Offered:
         return self.epsilon_micro != 0
 
     @property
-    def records(self) -> tuple[Address, Digest]:
-        """Whose records they are, and which: data sets of the same records share one budget."""
+    def records(self) -> Records:
+        """Whose records they are, and which."""
         return self.steward, self.commitment
 
 
@@ -145,8 +153,12 @@ class Tables:
         """By attester and account."""
         self.datasets: Table[Digest, Offered] = Table(way)
         self.registered: Rows[None, Digest] = Rows(way)
-        self.budgets: Table[tuple[Address, Digest], Budget] = Table(way)
-        self.moves: Rows[tuple[Address, Digest], BudgetMove] = Rows(way)
+        self.joined: Table[Records, Records] = Table(way)
+        """Records that share the budget of others, since a version of a data set is made of each."""
+        self.budgets: Table[Records, Budget] = Table(way)
+        self.moves: Rows[Records, BudgetMove] = Rows(way)
+        self.statuses: Table[Address, Digest] = Table(way)
+        """Each issuer's newest status list."""
         self.standings: Table[int, Standing] = Table(way)
         self.holders: Table[int, Address] = Table(way)
         """Who holds a standing's token; none after it was burnt."""

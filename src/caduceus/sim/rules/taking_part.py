@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from caduceus.crypto import head
-from caduceus.kinds import Digest, JobId, Role, Seat, Stage
+from caduceus.kinds import Digest, JobId, Readiness, Role, Seat, Stage
 from caduceus.market.ledger import NOBODY, Enrolment, JobTerms
-from caduceus.sim.rules import members
+from caduceus.sim.rules import members, offers
 from caduceus.sim.rules import reasons as no
 from caduceus.sim.rules.guards import job_in, on_time, only_buyer, only_coordinator, overdue, write
 from caduceus.sim.rules.money import credit, take
@@ -52,6 +52,8 @@ def _check(tables: Tables, terms: JobTerms) -> None:
     named = terms.epsilon_micro != 0, terms.delta_pico != 0, terms.sums != 0, terms.costs != NO_WORD
     if len(set(named)) != 1:
         raise no.PRIVACY_INCOMPLETE()
+    if terms.readiness > Readiness.READY:
+        raise no.READINESS_UNKNOWN(terms.readiness)
 
 
 def fund(tables: Tables, call: Call, job: JobId) -> None:
@@ -114,11 +116,13 @@ def enrol(tables: Tables, call: Call, job: JobId, dataset: Digest) -> None:
     if taken is not None:
         raise no.ALREADY_SEATED(call.sender, taken)
     entity = _entity(tables, call, entry)
-    members.reserve(tables, dataset, call.sender, job, (terms.epsilon_micro, terms.delta_pico))
+    asked = (terms.epsilon_micro, terms.delta_pico)
+    stated = offers.reserve(tables, dataset, call.sender, job, asked, least=terms.readiness)
     write(tables, replace(entry, sites=seat + 1))
     tables.seat_of.put((job, call.sender), seat)
     tables.places.put((job, seat), Place(call.sender, site.signer, dataset if terms.sums else NO_WORD))
-    tables.enrolled.add(job, Enrolment(Seat(seat), call.sender, dataset, site.signer, site.agreement_key, entity))
+    keys = site.signer, site.agreement_key
+    tables.enrolled.add(job, Enrolment(Seat(seat), call.sender, dataset, *keys, entity, stated))
     take(tables, call, terms.token, terms.stake)
 
 

@@ -27,6 +27,7 @@ _BITS = (
     ("enrol_for", 32),
     ("train_for", 32),
     ("challenge_for", 32),
+    ("readiness", 8),
     ("epsilon_micro", 64),
     ("delta_pico", 64),
     ("sums", 16),
@@ -76,11 +77,21 @@ def job_id(buyer: Address, terms: JobTerms) -> JobId:
 
 
 def dataset_id(
-    steward: Address, commitment: bytes, card: bytes, terms: bytes, budget_micro: int, delta_pico: int
+    steward: Address,
+    commitment: bytes,
+    card: bytes,
+    terms: bytes,
+    budget: tuple[int, int],
+    previous: bytes = NO_WORD,
 ) -> Digest:
-    """The id of the data set that `steward` registers with these values."""
-    budget = number(budget_micro, 64) + number(delta_pico, 64)
-    return Digest(sign.keccak(account(steward) + word(commitment) + word(card) + word(terms) + budget))
+    """The id of the data set that `steward` registers with these values.
+
+    budget    epsilon in millionths and delta in millionths of a millionth
+    previous  the version that it supersedes; zero for a first one
+    """
+    digests = word(commitment) + word(card) + word(terms)
+    amounts = number(budget[0], 64) + number(budget[1], 64)
+    return Digest(sign.keccak(account(steward) + digests + amounts + word(previous)))
 
 
 def reached(leaf: bytes, position: int, siblings: Sequence[bytes]) -> Digest:

@@ -20,7 +20,7 @@ from caduceus.learn.inquiry.program import Inquiry
 from caduceus.learn.model_file import model_json
 from caduceus.learn.state import State
 from caduceus.market.job import FINAL
-from caduceus.market.job_file import read_job_file, specify
+from caduceus.market.job_file import enclosed, read_job_file, specify
 from caduceus.market.specification import NONCE_BYTES, read_spec
 from caduceus.market.terms import terms_of
 from caduceus.market.work import work_of
@@ -80,14 +80,18 @@ class Ordering:
         spec = read_spec(canon.pack(with_nonce(spec, journal, label)))  # nobody pays for what nobody would read
         token, rounds = self.opened.network.deployment.token, work_of(spec).max_rounds
         terms = terms_of(spec, rounds, token=token, coordinator=self.opened.file.hub)
-        job = self.buyer.post(spec, terms)
+        job = self.buyer.post(spec, terms, enclosed(file))
         journal.put_all({f"{_POSTED}{label}": job, f"{_LABEL}{job.hex()}": label.encode()})
 
     def _hand_over_again(self, label: str) -> None:
         """Once in a process: an earlier one may have died after it posted a job, and before the hub had its terms."""
         spec = self.opened.journal.get(f"{label}/spec")
         if label not in self._handed and spec is not None and self.opened.local.has(Digest(spec)):
-            self.buyer.store.put(self.opened.local.get(Digest(spec)))
+            blob = self.opened.local.get(Digest(spec))
+            use = read_spec(blob).use
+            for name in () if use is None else use.presentations:
+                self.buyer.store.put(self.opened.local.get(Digest(name)))
+            self.buyer.store.put(blob)
         self._handed.add(label)
 
     def _fetch(self, job: JobId) -> None:

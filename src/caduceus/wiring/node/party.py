@@ -8,12 +8,12 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from caduceus import canon
 from caduceus.crypto.sign import Signer
-from caduceus.data.commitment import Openings, commit
+from caduceus.data.commitment import Openings
 from caduceus.data.table import Table
 from caduceus.edges import keyring
 from caduceus.edges.evm_rpc import HttpNode
+from caduceus.edges.forgetting_files import finish
 from caduceus.edges.gateway.remembering import RememberingChain
 from caduceus.edges.gateway.signing import RemoteSigner, TransactionSigner
 from caduceus.edges.gateway.watch import Sending
@@ -21,7 +21,7 @@ from caduceus.edges.journal import SqliteJournal
 from caduceus.edges.keyring import Keyring
 from caduceus.edges.keystore import Passphrase, read_passphrase
 from caduceus.edges.network import Network, join_url
-from caduceus.edges.private import load_or_commit
+from caduceus.edges.private import load_or_commit, versions
 from caduceus.edges.store import open_store
 from caduceus.edges.watching.detail import Who
 from caduceus.edges.watching.event_log import listening
@@ -186,8 +186,9 @@ def open_records(folder: Path, table: Table, journal: Journal) -> Openings:
     Raises Refused, saying so, and as `load_or_commit` does.
     """
     path = folder / OPENINGS
+    finish(folder)
     if not path.exists() and (known := journal.keys(_COMMITTED)):
-        kept = [_kept(one) for one in sorted(folder.glob(f"{OPENINGS}.*")) if one.suffix != ".part"]
+        kept = [one for _, one in versions(path)]
         missing = {key.removeprefix(_COMMITTED) for key in known} - {one.root.hex() for one in kept}
         if missing:
             raise Refused(
@@ -195,18 +196,11 @@ def open_records(folder: Path, table: Table, journal: Journal) -> Openings:
                 f"changed and is to be a new data set, keep the old file as {OPENINGS}.NAME beside it"
             )
         for one in kept:
-            if len(one.salts) == table.rows and commit(table, one.salts.tobytes()).root == one.root:
+            if one.holds(table):
                 raise Refused(f"{path}: missing, and the table is one that this party has committed to; put it back")
     openings = load_or_commit(path, table)
     journal.put_all({f"{_COMMITTED}{openings.root.hex()}": b""})
     return openings
-
-
-def _kept(path: Path) -> Openings:
-    try:
-        return canon.unpack(Openings, path.read_bytes())
-    except Refused as problem:
-        raise Refused(f"{path}: not a file of openings ({problem})") from None
 
 
 def signer_of(opened: Opened, account: Address) -> Address | None:

@@ -18,10 +18,11 @@ from caduceus.agents.dealing import JudgedSite, stand_on
 from caduceus.agents.seat import SeatedSite
 from caduceus.agents.site_duties import SiteDuties
 from caduceus.agents.steward import Steward
-from caduceus.data.card import describe
+from caduceus.edges.card_file import load_or_describe
 from caduceus.edges.clock import SystemClock
 from caduceus.edges.code import code_digest
 from caduceus.edges.federation import open_federation, read_site
+from caduceus.edges.forgetting_files import previous_of
 from caduceus.edges.layered_store import LayeredStore
 from caduceus.edges.switchboard.frames import SESSION_BYTES
 from caduceus.edges.switchboard.hub import SwitchHub
@@ -199,16 +200,10 @@ def _site(opened: Opened, outward: ToHub, stack: ExitStack) -> Running:
     root = None if file.data.root is None else Path(file.data.root)
     records = read_site(federation, file.data.site or party.name, data_root=root)
     openings = open_records(opened.folder, records.table, opened.journal)
-    about = federation.file.federation
-    card = describe(
-        records.table,
-        title=f"{about.title}: {records.name}",
-        description=about.description,
-        licence=about.licence,
-        citation=about.citation,
-        commitment=openings.root,
-    )
-    steward = Steward(opened.chain, opened.wallet, store, card, terms_for(federation), federation.public_schema)
+    terms = terms_for(federation)
+    card = load_or_describe(opened.folder, federation, records, openings.root, terms, party.secrets.entropy)
+    previous = previous_of(opened.folder, openings.root)
+    steward = Steward(opened.chain, opened.wallet, store, card, terms, federation.public_schema, previous)
 
     def seat(entry: JobEntry, seat: Seat, spec: JobSpec) -> Reactor:
         task = work_of(spec)

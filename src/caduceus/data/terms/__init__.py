@@ -1,0 +1,1 @@
+"""The terms of a data set as a steward writes them down."""

@@ -1,0 +1,45 @@
+"""Folders of OMOP CDM tables, CSV or Parquet, as sheets: those about people, not the vocabularies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from caduceus.data.readiness.sheet import OMOP, Sheet
+from caduceus.edges.sheets.columns import DELIMITED, PARQUET, read_columns, stem
+from caduceus.errors import Refused
+
+VOCABULARY = frozenset(
+    {
+        "concept", "concept_ancestor", "concept_class", "concept_relationship", "concept_synonym", "domain",
+        "drug_strength", "relationship", "vocabulary", "source_to_concept_map", "cdm_source", "metadata",
+        "cohort_definition", "attribute_definition",
+    }
+)  # fmt: skip
+"""Tables that are the same for every patient: not looked at."""
+
+
+def is_omop(folder: Path) -> bool:
+    """Whether a folder holds the CDM's table of persons."""
+    return any(stem(one).lower() == "person" and _is_table(one) for one in folder.iterdir())
+
+
+def read_tables(folder: Path) -> tuple[Sheet, ...]:
+    """The tables of a folder that hold a record, in the order of their names.
+
+    Raises Refused, naming the file, if one cannot be read, or if none holds a record.
+    """
+    sheets = []
+    for one in sorted(folder.iterdir(), key=lambda path: path.name):
+        name = stem(one).lower()
+        if _is_table(one) and name not in VOCABULARY:
+            sheet = read_columns(one, name=name, source=OMOP)
+            leaves = {path.lower(): leaf for path, leaf in sheet.leaves.items()}
+            patient = "person_id" if "person_id" in leaves else ""
+            sheets += [Sheet(name, OMOP, sheet.rows, sheet.leaves, patient)] if sheet.rows else []
+    if not sheets:
+        raise Refused(f"{folder}: no table holds a record")
+    return tuple(sheets)
+
+
+def _is_table(path: Path) -> bool:
+    return path.is_file() and path.name.lower().endswith((*DELIMITED, *PARQUET)) and path.suffix.lower() != ".txt"
