@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from caduceus import canon
-from caduceus.agents.steward import Steward
+from caduceus.agents.steward import Stated, Steward
 from caduceus.data.card import Card, CardColumn
 from caduceus.data.policy import Terms
 from caduceus.data.schema import Column, Schema
 from caduceus.edges.store import FolderStore
 from caduceus.errors import Misuse, Refused
-from caduceus.kinds import JobId, Visibility
+from caduceus.kinds import JobId, Readiness, Visibility
 from caduceus.market.costs import Costs
 from caduceus.market.job_file import read_job_file, specify
 from caduceus.market.ledger import Anchor, JobEntry, JobTerms
@@ -89,10 +89,11 @@ class Scene:
         self.steward.join(party.signer.address, digest("agreement", "site-0"))
         self.dataset = self.steward.publish()
 
-    def job(self) -> Job:
+    def job(self, readiness: str = "unstated") -> Job:
         """A job that a coordinator has taken."""
         nonce = next(self.world.nonce).to_bytes(16)
-        spec = specify(read_job_file(FILE, where="job.toml"), SCHEMA, nonce=nonce, where="job.toml")
+        text = FILE.replace("[task]", f'readiness = "{readiness}"\n[task]')
+        spec = specify(read_job_file(text, where="job.toml"), SCHEMA, nonce=nonce, where="job.toml")
         self.store.put(canon.pack(spec))
         buyer, coordinator = self.world.party("buyer"), self.world.party("coordinator")
         token = self.world.deployment.token
@@ -168,6 +169,22 @@ def test_a_data_set_is_published_once_with_its_budget(scene):
     assert (entry.card, entry.terms) == (CARD.digest(), canon.digest(TERMS))
     assert scene.store.has(entry.card)
     assert scene.store.has(entry.terms)
+
+
+def test_a_job_that_asks_for_more_readiness_than_was_stated_is_declined_until_it_is_stated(scene):
+    job = scene.job(readiness="ready")
+    (reason,) = scene.steward.consider(job.entry).reasons
+    assert reason == "it asks for data that are at least ready, and the verdict on this data set is unstated"
+    for verdict, allowed in ((Readiness.CONDITIONAL, False), (Readiness.READY, True)):
+        steward = replace(scene.steward, stated=Stated(digest("report", verdict.name), verdict))
+        assert steward.publish() == scene.dataset
+        before = scene.sent()
+        assert steward.publish() == scene.dataset
+        assert scene.sent() == before
+        assert steward.consider(job.entry).allowed is allowed
+    job.enrol()
+    (seat,) = scene.world.chain.enrolments(job.id)
+    assert seat.readiness is Readiness.READY
 
 
 def test_other_jobs_reservations_count_as_spent_and_a_seat_does_not_refuse_itself(scene):

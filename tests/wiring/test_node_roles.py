@@ -19,6 +19,7 @@ from node_town import BUYER, EVERYBODY, HUB, NodeTown, node_town, served, until
 
 from caduceus import canon
 from caduceus.crypto.sign import Signer
+from caduceus.data.commitment import read_openings
 from caduceus.data.table import Table
 from caduceus.edges.code import FILES, FOLDERS, code_digest, digest_on_disk
 from caduceus.edges.federation import SiteTable, open_federation, read_site
@@ -27,12 +28,14 @@ from caduceus.edges.gateway.signing import KeySigner
 from caduceus.edges.gateway.transaction import Transaction
 from caduceus.edges.network import read_deployment
 from caduceus.errors import Misuse, PeerFault, Refused, Unavailable
-from caduceus.kinds import JobId, Stage
+from caduceus.kinds import JobId, Readiness, Stage
 from caduceus.market.job_file import read_job_file, specify
 from caduceus.market.specification import NONCE_BYTES, SPEC_MOST, JobSpec, read_spec
 from caduceus.market.work import work_of
+from caduceus.ports import DatasetEntry
 from caduceus.wiring.node import alone, guarding, roles
 from caduceus.wiring.node.file import NODE_FILE
+from caduceus.wiring.node.fitness import Looking, check_site
 from caduceus.wiring.node.guarding import UNFIT, Discreet, objections, site_objections
 from caduceus.wiring.node.loop import Running
 from caduceus.wiring.node.party import JOURNAL, KEYS, LOG, OPENINGS, open_party, open_records
@@ -124,10 +127,12 @@ def test_the_accounts_key_can_be_kept_by_a_signer_elsewhere(town):
     with served(request) as url:
         with (town.place("North") / NODE_FILE).open("a") as file:
             file.write(f'\n[signer]\nurl = "{url}"\naccount = "0x{elsewhere.address.hex()}"\n')
+        asked = ("eth_getTransactionCount", [f"0x{town.account('North').hex()}", "latest"])
+        before = town.network.node.request(*asked)
         town.start("North")
         until(lambda: any(one.steward == elsewhere.address for one in town.network.chain.datasets()))
-        assert town.network.chain.member(town.account("North")) is None
         town.stop("North")
+        assert town.network.node.request(*asked) == before
 
 
 def test_a_party_that_has_lost_its_promises_does_not_start_again(town):
@@ -227,6 +232,37 @@ def test_a_changed_table_is_committed_to_beside_the_old_openings(town):
         place.rename(place.with_suffix(".old"))
         fewer = table.select(np.arange(table.rows - 1))
         assert open_records(opened.folder, fewer, opened.journal).root != first
+
+
+def test_a_sites_own_report_stands_on_the_chain_from_its_next_start_on(town):
+    place, chain = town.place("North"), town.network.chain
+    with pytest.raises(Refused, match=r"openings: missing; start the site once first"):
+        check_site(place, Looking(), now=1_800_000_000, passphrase=None, step=lambda title: None)
+    town.start("North")
+
+    def own() -> DatasetEntry | None:
+        if not (place / OPENINGS).exists():
+            return None
+        root = read_openings((place / OPENINGS).read_bytes()).root
+        return next((one for one in chain.datasets() if one.commitment == root), None)
+
+    until(own)
+    town.stop("North")
+    before = own()
+    assert before is not None
+    assert before.readiness is Readiness.UNSTATED
+    checked, files = check_site(place, Looking(), now=1_800_000_000, passphrase=None, step=lambda title: None)
+    assert all(path.is_relative_to(place) for path in files)
+    town.start("North")
+    until(lambda: (own() or before).report is not None)
+    town.stop("North")
+    after = own()
+    assert after is not None
+    report = checked.signed.report
+    assert (after.id, after.readiness, after.report) == (before.id, report.readiness, report.digest())
+    (place / "readiness" / "report.cbor").write_bytes(b"rubbish")
+    with pytest.raises(Refused, match=r"report\.cbor: not a readiness report"):
+        town.start("North")
 
 
 # ---------------------------------------------------------------- at work

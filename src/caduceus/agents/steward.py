@@ -16,7 +16,7 @@ from caduceus.data.forgetting import Previous
 from caduceus.data.policy import Terms, Verdict, judge
 from caduceus.data.schema import Schema
 from caduceus.errors import Misuse, Refused
-from caduceus.kinds import Address, Digest, JobId, Role, Stage
+from caduceus.kinds import Address, Digest, JobId, Readiness, Role, Stage
 from caduceus.market.costs import Costs
 from caduceus.market.job import FINAL
 from caduceus.market.settlement import Settlement
@@ -25,6 +25,17 @@ from caduceus.market.terms import ask_of, difference, terms_of
 from caduceus.market.work import work_of
 from caduceus.ports import Chain, JobEntry, JobTerms, Store, Wallet
 from caduceus.protocol.gram_for import check_judges
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """A verdict on the data set's readiness that its steward has signed.
+
+    report  digest of the report that it follows from
+    """
+
+    report: Digest
+    verdict: Readiness
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +50,15 @@ class Steward:
     schema: Schema
     previous: Previous | None = None
     """What this data set supersedes on the chain; None if it is a first version."""
+    stated: Stated | None = None
+    """What is to stand on the chain about its readiness; None leaves there what stands there."""
 
     def join(self, signer: Address, agreement_key: bytes) -> None:
         """Be a member of the network with the role of a steward."""
         join(self.chain, self.wallet, Role.STEWARD, signer, agreement_key)
 
     def publish(self) -> Digest:
-        """Publish the card and the terms, and register the data set; once, however often it is called.
+        """Publish card and terms, register the data set, state its readiness; once, however often it is called.
 
         returns  the data set's identifier on the chain
         """
@@ -57,6 +70,10 @@ class Steward:
                 self.wallet.register_dataset(*self._registered())
             else:
                 self.wallet.supersede_dataset(Digest(self.previous.dataset), *self._registered()[:3])
+        if self.stated is not None:
+            entry = self.chain.dataset(dataset)
+            if entry is None or entry.report != self.stated.report:
+                self.wallet.state_readiness(dataset, self.stated.report, self.stated.verdict)
         return dataset
 
     @property
@@ -104,6 +121,10 @@ class Steward:
         own = self.chain.dataset(self.dataset)
         if own is not None and not own.active:
             return Verdict(("the data set was withdrawn",))
+        verdict_here = Readiness.UNSTATED if own is None else own.readiness
+        if verdict_here < entry.readiness:
+            asked, here = entry.readiness.name.lower(), verdict_here.name.lower()
+            return Verdict((f"it asks for data that are at least {asked}, and the verdict on this data set is {here}",))
         return verdict
 
     def still_allows(self, entry: JobEntry, begun: int | None = None) -> Verdict:

@@ -149,6 +149,38 @@ def site_allow(
     joining.allow_program(folder, digest)
 
 
+@site.command("readiness")
+def site_readiness(
+    folder: Folder,
+    declare: Annotated[
+        Path | None,
+        typer.Option("--declare", metavar="FILE", help="What you declare; default: readiness.toml by the federation."),
+    ] = None,
+    checks: Annotated[
+        Path | None, typer.Option("--checks", metavar="DIR", help="OHDSI's check tables (CSV), for OMOP data.")
+    ] = None,
+    free_text: Annotated[
+        bool, typer.Option("--free-text-cleaned", help="You vouch that free text was cleaned: it does not block.")
+    ] = False,
+    passphrase_file: PassphraseFile = None,
+) -> None:
+    """Check the records that this site lends, and have the verdict stand on the chain.
+
+    Runs every rule (see `caduceus readiness --help`), signs the report with the
+    site's key, binds it to the commitment, and writes it to FOLDER/readiness. At
+    its next start the site states the report's digest and the verdict on the
+    chain: nothing else of it leaves. Jobs may ask for a least verdict.
+
+    \b
+    caduceus site readiness ash --declare readiness.toml
+
+    Ends with 2 if something blocks; that verdict is stated too.
+    """
+    from caduceus.cli import readiness_running
+
+    readiness_running.check_own(folder, declare, checks, free_text, passphrase_file)
+
+
 @coordinator.command("init")
 def coordinator_init(
     folder: Folder,

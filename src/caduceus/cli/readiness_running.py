@@ -20,6 +20,7 @@ from caduceus.edges.federation import EXAMPLES
 from caduceus.edges.keystore import read_passphrase
 from caduceus.errors import Refused
 from caduceus.kinds import Readiness
+from caduceus.wiring.node.fitness import Looking, check_site
 from caduceus.wiring.readiness import Asked, check_readiness, verify_file, write_files
 
 
@@ -64,6 +65,24 @@ def check(wish: Wish) -> None:
         console.print(f"Written: {', '.join(str(one) for one in files)}", soft_wrap=True)
         if signer is None:
             console.print("[dim]Unsigned: --keys signs it with the steward's key[/dim]", soft_wrap=True)
+    if checked.signed.report.readiness is Readiness.BLOCKED:
+        raise typer.Exit(REFUSED)
+
+
+def check_own(
+    folder: Path, declare: Path | None, checks: Path | None, free_text: bool, passphrase_file: Path | None
+) -> None:
+    """Check a site's own records, put the signed report into its folder, and exit with 2 if something blocks."""
+    looking = Looking(declare, checks, "warn" if free_text else "block")
+    passphrase = read_passphrase(passphrase_file)
+    with Screen() as screen:
+        screen.begin("Reading the data and running the rules", len(ALL))
+        now = int(time.time())
+        checked, files = check_site(folder, looking, now=now, passphrase=passphrase, step=screen.step)
+    console = Console(highlight=False)
+    show(console, checked.signed)
+    console.print(f"Written: {', '.join(str(one) for one in files)}", soft_wrap=True)
+    console.print("Its digest and verdict stand on the chain from the site's next start on", soft_wrap=True)
     if checked.signed.report.readiness is Readiness.BLOCKED:
         raise typer.Exit(REFUSED)
 

@@ -26,6 +26,7 @@ from caduceus.edges.store import FolderStore
 from caduceus.edges.workspace import Workspace
 from caduceus.kinds import Address
 from caduceus.ports import Wallet
+from caduceus.wiring.readiness import stated_in
 
 TREASURY, BUYER, COORDINATOR = "treasury", "buyer", "coordinator"
 """Names of the parties that are not sites; the treasury deploys and hands out demo money."""
@@ -129,6 +130,7 @@ def open_site(
         terms,
         federation.public_schema,
         previous_of(folder, openings.root),
+        stated_in(folder, openings.root, party.secrets.signer.address),
     )
     return Site(party, steward, records, stack.enter_context(SqliteJournal(folder / "journal.sqlite")))
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from caduceus import canon
+from caduceus.agents.steward import Stated
 from caduceus.crypto.sign import Signer
 from caduceus.data.readiness.cdm import Official, read_official
 from caduceus.data.readiness.declaration import Declared, read_declaration
@@ -38,6 +39,9 @@ from caduceus.report.readiness import readiness_page
 SALT_BYTES = 32
 JSON, PAGE, SIGNED, SALT = "report.json", "report.html", "report.cbor", "private-salt"
 """Files of a check's folder; the last stays at the site."""
+
+FOLDER = "readiness"
+"""Where a party keeps the report on the records that it lends, in its own folder."""
 
 _DAY = 86_400
 
@@ -221,6 +225,29 @@ def verify_file(path: Path, *, data: Asked | None = None, salt: Path | None = No
         opened, _ = _open(data)
         same = secrets.compare_digest(opened.digest(_salt(salt)), found.report.data)
     return Verified(found, signer, found.report.code == code_digest(), same)
+
+
+def stated_in(folder: Path, root: bytes, signer: Address) -> Stated | None:
+    """What a party's own report says of the records that it lends; None if there is none about these.
+
+    folder  the party's; the report is `readiness/report.cbor` in it
+    root    the commitment of the data set
+    signer  the party's
+
+    A report about another version is passed over: a new version's readiness is not stated until it is looked at.
+
+    Raises Refused, naming the file, if it is damaged or somebody else's.
+    """
+    path = folder / FOLDER / SIGNED
+    if not path.exists():
+        return None
+    found = verify_file(path)
+    report = found.report.report
+    if found.signer != signer:
+        raise Refused(f"{path}: signed by somebody else; make this site's own with `caduceus site readiness`")
+    if report.data_is != COMMITMENT or report.data != root:
+        return None
+    return Stated(report.digest(), report.readiness)
 
 
 def _salt(path: Path) -> bytes:

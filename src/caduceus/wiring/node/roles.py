@@ -45,6 +45,7 @@ from caduceus.wiring.node.loop import Running, in_words, teller
 from caduceus.wiring.node.ordering import Ordering
 from caduceus.wiring.node.party import DEPLOYMENT, Opened, open_party, open_records, signer_of
 from caduceus.wiring.order import terms_for
+from caduceus.wiring.readiness import stated_in
 
 
 class ToParties(Protocol):
@@ -203,7 +204,8 @@ def _site(opened: Opened, outward: ToHub, stack: ExitStack) -> Running:
     terms = terms_for(federation)
     card = load_or_describe(opened.folder, federation, records, openings.root, terms, party.secrets.entropy)
     previous = previous_of(opened.folder, openings.root)
-    steward = Steward(opened.chain, opened.wallet, store, card, terms, federation.public_schema, previous)
+    stated = stated_in(opened.folder, openings.root, party.secrets.signer.address)
+    steward = Steward(opened.chain, opened.wallet, store, card, terms, federation.public_schema, previous, stated)
 
     def seat(entry: JobEntry, seat: Seat, spec: JobSpec) -> Reactor:
         task = work_of(spec)
