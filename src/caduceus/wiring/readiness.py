@@ -105,7 +105,7 @@ def check_readiness(
         today=now // _DAY,
     )
     official = None if asked.checks is None else _official(asked.checks)
-    outcome = examine(context, all_rules(official, _objections(asked, declared)), step=step)
+    outcome = examine(context, all_rules(official, _objections(asked, declared), opened.vocabulary), step=step)
     salt = secrets.token_bytes(SALT_BYTES) if asked.commitment is None else None
     report = write_report(
         outcome,

@@ -89,7 +89,7 @@ GROUND = Rule(
     about="Whether a ground is declared that the law of the jurisdiction asks for, and that fits what else "
     "is declared. "
     "Missing: WARN; missing although the jurisdiction is declared, or not fitting: BLOCK.",
-    hipaa=(3,),
+    hipaa=(),
     sources=(TABLE, FHIR, OMOP),
     look=look_for_ground,
 )

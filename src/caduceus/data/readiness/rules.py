@@ -17,6 +17,7 @@ from caduceus.data.readiness import (
 )
 from caduceus.data.readiness.cdm import Official
 from caduceus.data.readiness.rule import Rule
+from caduceus.data.readiness.sheet import Sheet
 
 IDENTITY: tuple[Rule, ...] = (
     *identifier_names.RULES,
@@ -33,13 +34,16 @@ IDENTITY: tuple[Rule, ...] = (
 """Rules about who somebody is: together they serve all eighteen classes of Safe Harbor."""
 
 
-def all_rules(official: Official | None = None, opted_out: frozenset[str] | None = None) -> tuple[Rule, ...]:
+def all_rules(
+    official: Official | None = None, opted_out: frozenset[str] | None = None, vocabulary: tuple[Sheet, ...] = ()
+) -> tuple[Rule, ...]:
     """Every rule: about identity, then about what the records as a whole tell.
 
     official   OHDSI's check tables; None if there are none
     opted_out  identifiers of patients who objected, from the site's file; None if it was not read
+    vocabulary sheets of an OMOP database's vocabulary, for OHDSI's checks
     """
-    return (*IDENTITY, *statistical.rules(official, opted_out))
+    return (*IDENTITY, *statistical.rules(official, opted_out, vocabulary))
 
 
 ALL: tuple[Rule, ...] = all_rules()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from caduceus.data.readiness.sheet import OMOP, Sheet
@@ -15,7 +16,7 @@ VOCABULARY = frozenset(
         "cohort_definition", "attribute_definition",
     }
 )  # fmt: skip
-"""Tables that are the same for every patient: not looked at."""
+"""Tables that are the same for every patient: read for OHDSI's checks, and looked at by no other rule."""
 
 
 def is_omop(folder: Path) -> bool:
@@ -28,16 +29,29 @@ def read_tables(folder: Path) -> tuple[Sheet, ...]:
 
     Raises Refused, naming the file, if one cannot be read, or if none holds a record.
     """
+    sheets = _read(folder, lambda name: name not in VOCABULARY)
+    if not sheets:
+        raise Refused(f"{folder}: no table holds a record")
+    return sheets
+
+
+def read_vocabulary(folder: Path) -> tuple[Sheet, ...]:
+    """The tables of a folder's vocabulary that hold a record, in the order of their names.
+
+    Raises Refused, naming the file, if one cannot be read.
+    """
+    return _read(folder, lambda name: name in VOCABULARY)
+
+
+def _read(folder: Path, is_wanted: Callable[[str], bool]) -> tuple[Sheet, ...]:
     sheets = []
     for one in sorted(folder.iterdir(), key=lambda path: path.name):
         name = stem(one).lower()
-        if _is_table(one) and name not in VOCABULARY:
+        if _is_table(one) and is_wanted(name):
             sheet = read_columns(one, name=name, source=OMOP)
             leaves = {path.lower(): leaf for path, leaf in sheet.leaves.items()}
             patient = "person_id" if "person_id" in leaves else ""
             sheets += [Sheet(name, OMOP, sheet.rows, sheet.leaves, patient)] if sheet.rows else []
-    if not sheets:
-        raise Refused(f"{folder}: no table holds a record")
     return tuple(sheets)
 
 

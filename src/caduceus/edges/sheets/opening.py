@@ -14,7 +14,7 @@ from caduceus.data.schema_file import SchemaFile
 from caduceus.edges.federation import Federation, locate
 from caduceus.edges.sheets.columns import DELIMITED, PARQUET, read_columns, roles, taken
 from caduceus.edges.sheets.fhir import is_fhir, read_resources
-from caduceus.edges.sheets.omop import is_omop, read_tables
+from caduceus.edges.sheets.omop import is_omop, read_tables, read_vocabulary
 from caduceus.edges.tabular import read_table
 from caduceus.errors import Refused
 
@@ -23,16 +23,18 @@ from caduceus.errors import Refused
 class Opened:
     """What was found at a path.
 
-    sheets  the data
-    roles   what a schema says of places
-    files   every file that was read
-    part    what of the files it is, "" if all: binds a digest to a site's share of a file
+    sheets      the data
+    roles       what a schema says of places
+    files       every file that was read
+    part        what of the files it is, "" if all: binds a digest to a site's share of a file
+    vocabulary  of an OMOP database: what its concepts mean, which is about nobody
     """
 
     sheets: tuple[Sheet, ...]
     files: tuple[Path, ...]
     roles: Mapping[str, str] = field(default_factory=dict)
     part: str = ""
+    vocabulary: tuple[Sheet, ...] = ()
 
     def digest(self, salt: bytes) -> bytes:
         """A salted digest of the files, in the order of their names: means nothing to whoever lacks the salt.
@@ -64,7 +66,7 @@ def open_path(path: Path, schema: SchemaFile | None = None) -> Opened:
         raise Refused(f"{path}: not a CSV, Parquet or FHIR file by its name")
     if is_omop(path):
         tables = tuple(one for one in path.iterdir() if one.name.lower().endswith((*DELIMITED, *PARQUET)))
-        return Opened(read_tables(path), tables)
+        return Opened(read_tables(path), tables, vocabulary=read_vocabulary(path))
     files = tuple(one for one in path.rglob("*") if one.is_file() and is_fhir(one))
     if files:
         return Opened(read_resources(path), files)
@@ -73,6 +75,8 @@ def open_path(path: Path, schema: SchemaFile | None = None) -> Opened:
 
 def open_site(federation: Federation, name: str, *, data_root: Path | None = None) -> Opened:
     """Read one site of a federation, as it lies in its file.
+
+    Of clinical records that are split among sites for demonstration, all are read: their share is of the cohort.
 
     Raises Refused if there is no such site, or as `edges.federation.read_sites` does.
     """
@@ -86,7 +90,7 @@ def open_site(federation: Federation, name: str, *, data_root: Path | None = Non
             raise Refused(f"{federation.path.name}: no site '{name}'; there are {known}")
         return open_path(at / entry.file, schema)
     if schema is None:
-        raise Refused(f"{federation.path.name}: a split is of one table, and its schema is about records")
+        return open_path(at)
     table = read_table(at, schema)
     labels = table.labels.get(about.split.column)
     parts = assign(about.split, table.rows, labels, where=at.name, patients=table.patients)
