@@ -48,5 +48,5 @@ def test_a_node_forgets_while_it_is_stopped_and_supersedes_its_data_set_when_it_
     assert (older.id, older.active) == (first.id, False)
     assert (newer.previous, newer.active) == (first.id, True)
     assert newer.commitment == load(place.openings).root == done.new
-    assert "N3" not in known_tokens(place.openings)
+    assert not known_tokens(place.openings, ("N3",))
     assert len(write_letter(find_place(town.place("North"), None, None), "N4").statements) == 2

@@ -139,7 +139,7 @@ def test_whoever_is_forgotten_can_be_shown_nothing_and_the_others_go_on(run, nor
     before = load(north.openings)
     letter, other = write_letter(north, "N3"), write_letter(north, "N4")
     assert before.holders is not None
-    place = before.holders.names.index("N3")
+    place = before.holders.find("N3")
     (row,) = before.holders.rows_of(place)
     done = forget_patient(north, "N3")
     assert (done.versions, done.is_in_table, done.old) == (1, True, before.root)
@@ -174,7 +174,7 @@ def test_a_site_whose_source_still_has_a_forgotten_patient_does_not_go_on(north)
 def test_a_patient_whose_rows_left_the_source_first_is_forgotten_too(north):
     rest = replace(north, table=_rest(north))
     assert not forget_patient(rest, "N3").is_in_table
-    assert "N3" not in known_tokens(north.openings)
+    assert not known_tokens(north.openings, ("N3",))
 
 
 @pytest.mark.slow
@@ -238,7 +238,7 @@ def test_the_commands_show_verify_and_forget(run, tmp_path, played, monkeypatch)
     assert "1 record of yours was in version 1" in said.output
     assert "took part in" in said.output
     assert CliRunner().invoke(app, ["records", "forget", *at, "--patient", "N3"], input="n\n").exit_code == 1
-    assert "N3" in known_tokens(run.party("North") / "openings")
+    assert known_tokens(run.party("North") / "openings", ("N3",))
     said = CliRunner().invoke(app, ["records", "forget", *at, "--patient", "N3", "--yes"])
     assert (said.exit_code, "Forgotten in 1 versions" in said.output) == (0, True)
     said = CliRunner().invoke(app, ["records", "show", *at, *made])

@@ -190,7 +190,7 @@ def cohort(
 ) -> None:
     """Say who is in a cohort of clinical records, what is drawn from them, and how many patients each condition leaves.
 
-    The cohort stands in the [cohort] table of the schema file, in codes of
+    The cohort stands in the \\[cohort] table of the schema file, in codes of
     LOINC, SNOMED, RxNorm and others; the records are a FHIR export or an OMOP
     database. Its definition is part of what a job asks for: sites with another
     one do not match.

@@ -23,6 +23,7 @@ from caduceus.data.membership import (
     Roots,
     RowProof,
     hold,
+    marks_of,
     name_patients,
     prove_absent,
     tag_of,
@@ -84,8 +85,9 @@ class Openings:
             return False
         if self.holders is None or not table.rows:
             return True
-        named = [self.holders.names[place] for place in self.holders.owners.tolist() if place >= 0]
-        return len(named) == table.rows and named == _owner_names(table)
+        owners, (names, index) = self.holders.owners, name_patients(table)
+        wanted = marks_of(self.holders.key, names)
+        return bool((owners >= 0).all() and (self.holders.marks[owners] == wanted[index]).all())
 
     def prove(self, position: int) -> RecordProof:
         """The proof for one record, under `records_root`.
@@ -131,9 +133,8 @@ class Openings:
 
     def token_for(self, name: str) -> bytes | None:
         """The token of a patient by the site's own identifier; None if there is no such patient here."""
-        if self.holders is None or name not in self.holders.names or not name:
-            return None
-        return bytes(self.holders.tokens[self.holders.names.index(name)])
+        place = None if self.holders is None else self.holders.find(name)
+        return None if self.holders is None or place is None else bytes(self.holders.tokens[place])
 
     def erase(self, positions: Sequence[int]) -> Openings:
         """The openings without the salts of some records; the root stays what it is.
@@ -166,9 +167,9 @@ def read_openings(data: bytes) -> Openings:
     rows, holders = len(found.salts), found.holders
     shapes = [(found.salts, (rows, SALT_BYTES), "|u1"), (found.leaves, (rows, 32), "|u1")]
     if holders is not None:
-        people = len(holders.names)
+        people = len(holders.marks)
         shapes += [(holders.owners, (rows,), "<i8")]  # type: ignore[list-item]
-        shapes += [(one, (people, 32), "|u1") for one in (holders.tokens, holders.blinds, holders.tags, holders.inners)]
+        shapes += [(one, (people, 32), "|u1") for one in holders.arrays]
         if (
             rows
             and holders.owners.shape == (rows,)
@@ -228,11 +229,6 @@ def _by_leaf(table: Table, salts: npt.NDArray[np.uint8]) -> dict[bytes, bytes]:
     """The records that some salts, one by one, turn into leaves: the bytes of each by its leaf."""
     records = _rows(table.record_bytes())
     return {merkle.leaf(salt + record): record for salt in _rows(salts) for record in records}
-
-
-def _owner_names(table: Table) -> list[str]:
-    names, index = name_patients(table)
-    return [names[place] for place in index.tolist()]
 
 
 def _rows(array: npt.NDArray[np.uint8]) -> list[bytes]:

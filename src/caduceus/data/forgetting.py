@@ -63,11 +63,11 @@ def forget(openings: Openings, tag: bytes, rows: Sequence[int]) -> Openings:
     place = None if holders is None else holders.place_of(tag)
     if holders is None or place is None:
         return erased
-    owners, tokens, blinds = holders.owners.copy(), holders.tokens.copy(), holders.blinds.copy()
+    owners, marks = holders.owners.copy(), holders.marks.copy()
+    tokens, blinds = holders.tokens.copy(), holders.blinds.copy()
     owners[owners == place] = -1
-    tokens[place] = blinds[place] = 0
-    names = (*holders.names[:place], "", *holders.names[place + 1 :])
-    return replace(erased, holders=replace(holders, owners=owners, names=names, tokens=tokens, blinds=blinds))
+    marks[place] = tokens[place] = blinds[place] = 0
+    return replace(erased, holders=replace(holders, owners=owners, marks=marks, tokens=tokens, blinds=blinds))
 
 
 def is_forgotten(openings: Openings, tag: bytes, rows: Sequence[int]) -> bool:
@@ -76,7 +76,9 @@ def is_forgotten(openings: Openings, tag: bytes, rows: Sequence[int]) -> bool:
     place = None if holders is None else holders.place_of(tag)
     if openings.salts[list(rows)].any():
         return False
-    return holders is None or place is None or not (holders.tokens[place].any() or holders.blinds[place].any())
+    if holders is None or place is None:
+        return True
+    return not any(array[place].any() for array in (holders.marks, holders.tokens, holders.blinds))
 
 
 def without(table: Table, name: str) -> Table:

@@ -16,6 +16,7 @@ commits under another one is not found out by these proofs; a stranger who check
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Sequence
 from hashlib import sha256
 
@@ -31,7 +32,7 @@ from caduceus.kinds import Digest
 TOKEN_BYTES = 32
 BLIND_BYTES = 32
 
-_TAG, _ROWS = b"caduceus/patient-tag", b"caduceus/patient-rows"
+_TAG, _ROWS, _NAMES = b"caduceus/patient-tag", b"caduceus/patient-rows", b"caduceus/patient-names"
 _LEAST, _MOST = bytes(32), b"\xff" * 32
 """Tags of the leaves at both ends, which are nobody's: every other tag has a neighbour on either side."""
 
@@ -55,7 +56,9 @@ class Holders:
     """What a steward keeps, and keeps secret, of whose rows they are; patients in the order of their tags.
 
     owners  int64[rows], whose row it is: a place in the arrays below; -1 where that was forgotten
-    names   the site's own identifier of every patient; "" where forgotten
+    key     32 bytes, under which the site's own identifiers of patients are hashed
+    marks   uint8[patients, 32], HMAC-SHA-256 of each identifier; zeros where forgotten. A file that is found by
+            somebody else has no identifier to be read in it, though whoever guesses one can try it
     tokens  uint8[patients, 32]; zeros where forgotten
     blinds  uint8[patients, 32]; zeros where forgotten
     tags    uint8[patients, 32], strictly ascending
@@ -63,16 +66,27 @@ class Holders:
     """
 
     owners: npt.NDArray[np.int64]
-    names: tuple[str, ...]
+    key: bytes
+    marks: Bytes
     tokens: Bytes
     blinds: Bytes
     tags: Bytes
     inners: Bytes
 
+    @property
+    def arrays(self) -> tuple[Bytes, ...]:
+        """All that have 32 bytes for each patient."""
+        return self.marks, self.tokens, self.blinds, self.tags, self.inners
+
     def tree(self) -> merkle.Tree:
         """The tree of patients, with a leaf that is nobody's at either end."""
         leaves = [leaf(tag, inner) for tag, inner in zip(_rows(self.tags), _rows(self.inners), strict=True)]
         return merkle.Tree([leaf(_LEAST, bytes(32)), *leaves, leaf(_MOST, bytes(32))])
+
+    def find(self, name: str) -> int | None:
+        """The place of a patient by the site's own identifier; None if there is none, or it was forgotten."""
+        marks, sought = _rows(self.marks), mark(self.key, name)
+        return marks.index(sought) if sought in marks else None
 
     def place_of(self, tag: bytes) -> int | None:
         """The place of a tag among the patients; None if there is none."""
@@ -171,6 +185,16 @@ def inner_of(blind: bytes, rows: Sequence[tuple[int, bytes]]) -> bytes:
     return sha256(_ROWS + blind + len(rows).to_bytes(8, "big") + body).digest()
 
 
+def mark(key: bytes, name: str) -> bytes:
+    """What stands for a site's own identifier of a patient in what the site keeps."""
+    return hmac.digest(key, name.encode(), "sha256")
+
+
+def marks_of(key: bytes, names: Sequence[str]) -> Bytes:
+    """uint8[names, 32], the `mark` of each."""
+    return _array([mark(key, name) for name in names])
+
+
 def name_patients(table: Table) -> tuple[tuple[str, ...], npt.NDArray[np.int64]]:
     """What the site calls its patients, and whose row each row is.
 
@@ -215,13 +239,14 @@ def hold(leaves: Bytes, table: Table, tokens: Sequence[bytes], blinds: Sequence[
     places = np.empty(len(names), dtype=np.int64)
     places[order] = np.arange(len(names))
     owners = places[index] if len(names) else np.zeros(0, dtype=np.int64)
-    rows = _rows(leaves)
+    rows, key = _rows(leaves), sha256(_NAMES + b"".join(blinds)).digest()
     by_place: list[list[tuple[int, bytes]]] = [[] for _ in names]
     for position, place in enumerate(owners.tolist()):
         by_place[place].append((position, rows[position]))
     return Holders(
         owners=owners,
-        names=tuple(names[one] for one in order),
+        key=key,
+        marks=marks_of(key, [names[one] for one in order]),
         tokens=_array([tokens[one] for one in order]),
         blinds=_array([blinds[one] for one in order]),
         tags=_array([tags[one] for one in order]),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from caduceus import canon
 from caduceus.data.commitment import SALT_BYTES, Openings, read_openings
 from caduceus.data.forgetting import commit_again
-from caduceus.data.membership import BLIND_BYTES, TOKEN_BYTES, name_patients
+from caduceus.data.membership import BLIND_BYTES, TOKEN_BYTES, mark, name_patients
 from caduceus.data.table import Table
 from caduceus.edges.forgetting_files import finish
 from caduceus.edges.workspace import write_whole
@@ -28,7 +28,7 @@ def load_or_commit(path: Path, table: Table) -> Openings:
     """
     finish(path.parent)
     if not path.exists():
-        write_whole(path, canon.pack(make(table, known_tokens(path))), mode=0o600)
+        write_whole(path, canon.pack(make(table, known_tokens(path, name_patients(table)[0]))), mode=0o600)
     openings = load(path)
     if not openings.holds(table):
         raise Refused(
@@ -73,12 +73,11 @@ def versions(path: Path) -> Iterator[tuple[Path, Openings]]:
         yield one, load(one)
 
 
-def known_tokens(path: Path) -> dict[str, bytes]:
-    """Every patient's token by name, from all versions."""
+def known_tokens(path: Path, names: Iterable[str]) -> dict[str, bytes]:
+    """The tokens that patients of these names have, from all versions; those without one are left out."""
+    holders = [openings.holders for _, openings in versions(path) if openings.holders is not None]
     found: dict[str, bytes] = {}
-    for _, openings in versions(path):
-        if openings.holders is not None:
-            for name, token in zip(openings.holders.names, openings.holders.tokens, strict=True):
-                if name and token.any():
-                    found[name] = token.tobytes()
+    for one in holders:
+        tokens = dict(zip(map(bytes, one.marks), map(bytes, one.tokens), strict=True))
+        found |= {name: token for name in names if any(token := tokens.get(mark(one.key, name), b""))}
     return found

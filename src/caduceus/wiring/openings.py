@@ -110,7 +110,7 @@ def write_letter(place: Place, patient: str) -> Letter:
     Raises Refused if the patient is in no version: there is no token, and a new one would show nothing.
     """
     finish(place.folder)
-    token = known_tokens(place.openings).get(patient)
+    token = known_tokens(place.openings, (patient,)).get(patient)
     if token is None:
         raise Refused(
             "there is no such patient in any version that is kept here: never was, or was forgotten. Nothing can be "
@@ -152,7 +152,7 @@ def forget_patient(place: Place, patient: str) -> Forgotten:
     finish(place.folder)
     if not place.openings.exists():
         raise Refused(f"{place.openings}: missing; this site has committed to nothing that could be forgotten")
-    token = known_tokens(place.openings).get(patient)
+    token = known_tokens(place.openings, (patient,)).get(patient)
     is_in_table = patient in name_patients(place.table)[0]
     if token is None and not is_in_table:
         raise Refused("there is no such patient, in no version and not in the table: never was, or was forgotten")
@@ -166,7 +166,8 @@ def forget_patient(place: Place, patient: str) -> Forgotten:
         targets.append(Target(path.name, openings.root, rows))
     old = load(place.openings).root
     previous = _registered(place, old)
-    fresh = make(without(place.table, patient), _known_but(place, patient))
+    others = without(place.table, patient)
+    fresh = make(others, known_tokens(place.openings, name_patients(others)[0]))
     begin(place.folder, Plan(tag, tuple(targets), fresh, previous))
     finish(place.folder)
     return Forgotten(sum(bool(one.rows) for one in targets), old, fresh.root, is_in_table)
@@ -183,7 +184,3 @@ def _registered(place: Place, root: bytes) -> Previous | None:
     if not own:
         return previous_of(place.folder, root)
     return Previous(own[-1].id, own[-1].budget_micro, own[-1].delta_pico)
-
-
-def _known_but(place: Place, patient: str) -> dict[str, bytes]:
-    return {name: token for name, token in known_tokens(place.openings).items() if name != patient}
