@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 
+IS_THOROUGH = bool(os.environ.get("CADUCEUS_THOROUGH"))
+
 
 def tries(every: int, usual: int) -> int:
     """`every` in a thorough run, which takes an hour; else `usual`."""
-    return every if os.environ.get("CADUCEUS_THOROUGH") else usual
+    return every if IS_THOROUGH else usual

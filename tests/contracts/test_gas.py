@@ -8,6 +8,8 @@ from types import ModuleType
 
 import pytest
 
+from thorough import IS_THOROUGH
+
 
 @pytest.fixture(scope="module")
 def gas() -> ModuleType:
@@ -46,6 +48,7 @@ def test_the_figures_for_a_small_roster_are_the_committed_ones(gas: ModuleType) 
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not IS_THOROUGH, reason="466 sites take minutes: CADUCEUS_THOROUGH=1, or bench/gas.py --check")
 def test_the_figures_for_every_roster_are_the_committed_ones(gas: ModuleType) -> None:
     assert gas.differences(gas.measure(gas.ROSTERS), gas.committed()) == []
 
