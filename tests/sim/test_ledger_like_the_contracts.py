@@ -10,6 +10,7 @@ from caduceus.edges.gateway.abi import _errors
 from caduceus.market.standing import token_of, token_of_entity
 from caduceus.ports import Chain, Wallet
 from caduceus.sim.rules.reasons import known
+from thorough import tries
 
 
 def test_every_reason_is_one_of_the_contracts_with_the_same_labels() -> None:
@@ -50,6 +51,6 @@ def test_a_random_history_comes_out_the_same() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(2, 8))
+@pytest.mark.parametrize("seed", range(2, tries(8, 4)))
 def test_long_random_histories_come_out_the_same(seed: int) -> None:
-    histories(seed, 2500)
+    histories(seed, tries(2500, 1000))

@@ -11,7 +11,9 @@ import pytest
 from test_machine import drive
 from twin import TwinWorld
 
+from thorough import tries
+
 
 @pytest.mark.slow
 def test_the_contracts_their_model_and_the_ledger_never_part() -> None:
-    drive(TwinWorld(), 20)
+    drive(TwinWorld(), tries(20, 6))
