@@ -13,6 +13,8 @@ from caduceus.errors import Refused
 Node = dict[str, Any]
 """A node of a parsed expression, as the library gives it."""
 
+_MOST_DEEP = 64
+
 
 @dataclass(frozen=True, slots=True)
 class Library:
@@ -113,6 +115,15 @@ def _strict_parser() -> Callable[[str], Node]:
     return parse
 
 
+def _deepest(text: str) -> int:
+    """How deep brackets are nested, those within texts included."""
+    depth = deepest = 0
+    for sign in text:
+        depth += (sign in "([{") - (sign in ")]}")
+        deepest = max(deepest, depth)
+    return deepest
+
+
 def parsed(text: str) -> Node:
     """The root node of an expression.
 
@@ -120,6 +131,8 @@ def parsed(text: str) -> Node:
     """
     if len(text) > 4096:
         raise Refused("it is longer than 4096 characters")
+    if _deepest(text) > _MOST_DEEP:  # a parser that recurses must not depend on who set this process's limits
+        raise Refused(f"it is no FHIRPath expression that is read: nested more than {_MOST_DEEP} deep")
     try:
         return library().parse(text)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):

@@ -30,20 +30,18 @@ def json_loads(*, exact: bool) -> Loads:
 
     Raises Refused if orjson is not installed.
     """
-    if exact:
-        return _exact
     try:
         import orjson
     except ImportError as error:
         raise Refused("FHIR needs more packages: pip install 'caduceus[health]'") from error
-    return orjson.loads
+    if not exact:
+        return orjson.loads
 
-
-def _exact(data: bytes) -> Any:
-    try:
+    def loads(data: bytes) -> Any:
+        orjson.loads(data)  # refuses what is nested too deep, whatever limit this process has for recursion
         return json.loads(data.decode(), parse_float=_written, parse_constant=_no_number)
-    except RecursionError:
-        raise ValueError("too deep") from None
+
+    return loads
 
 
 def _written(text: str) -> Written:

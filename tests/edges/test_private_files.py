@@ -14,7 +14,7 @@ import pytest
 from caduceus import canon
 from caduceus.data.commitment import Openings, commit, read_openings
 from caduceus.data.forgetting import rows_under, without
-from caduceus.data.membership import tag_of, verify_absent, verify_present
+from caduceus.data.membership import name_patients, tag_of, verify_absent, verify_present
 from caduceus.data.schema import Column, Schema
 from caduceus.data.table import Table
 from caduceus.edges.forgetting_files import PLAN, Plan, Target, begin, finish, kept_name
@@ -36,11 +36,11 @@ class Crash(BaseException):
 
 def plan_for(folder: Path, one: Table) -> Plan:
     path = folder / "openings"
-    tag = tag_of(known_tokens(path)[PATIENT])
+    tag = tag_of(known_tokens(path, (PATIENT,))[PATIENT])
     targets = tuple(
         Target(file.name, openings.root, rows_under(openings, tag, PATIENT, one)) for file, openings in versions(path)
     )
-    return Plan(tag, targets, make(without(one, PATIENT), known_tokens(path)))
+    return Plan(tag, targets, make(without(one, PATIENT), known_tokens(path, name_patients(without(one, PATIENT))[0])))
 
 
 def two_versions(folder: Path) -> tuple[Table, tuple[Openings, Openings]]:
@@ -55,9 +55,9 @@ def secrets_of(openings: Openings) -> list[bytes]:
     """What must be nowhere once the patient is forgotten."""
     holders = openings.holders
     assert holders is not None
-    place = holders.names.index(PATIENT)
+    place = holders.find(PATIENT)
     salts = [openings.salts[row].tobytes() for row in holders.rows_of(place)]
-    return [*salts, holders.tokens[place].tobytes(), holders.blinds[place].tobytes(), PATIENT.encode()]
+    return [*salts, holders.tokens[place].tobytes(), holders.blinds[place].tobytes(), holders.marks[place].tobytes()]
 
 
 def everything(folder: Path) -> bytes:
@@ -110,12 +110,12 @@ def test_a_patient_has_one_token_in_all_versions_and_fresh_salts_in_each(tmp_pat
     for name in (PATIENT, "Ben", "Cleo"):
         assert first.token_for(name) == second.token_for(name)
     assert not {salt.tobytes() for salt in first.salts} & {salt.tobytes() for salt in second.salts}
-    assert set(known_tokens(tmp_path / "openings")) == {PATIENT, "Ben", "Cleo"}
+    assert set(known_tokens(tmp_path / "openings", (PATIENT, "Ben", "Cleo", "Nobody"))) == {PATIENT, "Ben", "Cleo"}
 
 
 def test_a_forgotten_patient_is_nowhere_in_the_folder_and_the_next_version_stands(tmp_path):
     one, before = two_versions(tmp_path)
-    token = known_tokens(tmp_path / "openings")[PATIENT]
+    token = known_tokens(tmp_path / "openings", (PATIENT,))[PATIENT]
     assert all(gone in everything(tmp_path) for openings in before for gone in secrets_of(openings))
     plan = plan_for(tmp_path, one)
     begin(tmp_path, plan)
@@ -169,7 +169,7 @@ def test_a_crash_before_any_step_is_made_up_for(tmp_path, monkeypatch):
         one, before = two_versions(folder)
         plan = plan_for(folder, one)
         begin(folder, plan)
-        return before, plan, known_tokens(folder / "openings")[PATIENT]
+        return before, plan, known_tokens(folder / "openings", (PATIENT,))[PATIENT]
 
     begun(tmp_path / "whole")
     steps = count_steps(monkeypatch, lambda: finish(tmp_path / "whole"), None)
