@@ -1,4 +1,4 @@
-"""The law of secure aggregation, on two thousand cases (ten thousand if thorough): the plain sum, or none."""
+"""The law of secure aggregation, on a thousand cases (ten thousand if thorough): the plain sum, or none."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from thorough import tries
 
 SITES, ROUNDS = (3, 3, 3, 4, 4, 4, 5, 5, 7), 64
 PHASES = (Phase.UPLOAD, Phase.CONSENT, Phase.OPEN)
-SHARDS, EXAMPLES = 10, tries(1000, 200)
+SHARDS, EXAMPLES = 10, tries(1000, 100)
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,9 @@ from caduceus.kinds import Stage
 from caduceus.wiring.order import Order
 from caduceus.wiring.parties import COORDINATOR
 from caduceus.wiring.play import play
+from thorough import tries
 
-SEEDS = 20
+SEEDS = tries(20, 8)
 ACTS: dict[str, tuple[type, str]] = {
     "journal entry": (SqliteJournal, "put_all"),
     "blob": (FolderStore, "put"),
