@@ -56,7 +56,7 @@ class Aggregator:
         if canon.peek_tag(body) is not None and kind_of(body) == _CALL:
             return [self._pledge(body)]
         if self._round is None:
-            raise PeerFault(COORDINATOR, "went on with a round that it never called this aggregator to")
+            raise Refused("this aggregator has no call to the round at hand; it waits for the next one")
         return self._round.react(body)
 
     def _pledge(self, body: bytes) -> bytes:

@@ -124,7 +124,8 @@ class Dealer:
         if kind_of(body) == _CALL:
             return [self._upload(body)]
         if self._dealer is None:
-            raise PeerFault(COORDINATOR, "went on with a round that it never called this party to", evidence=body)
+            # Nobody's fault: this process may have started since it was called, or could not answer the call.
+            raise Refused("this party has no call to the round at hand; it waits for the next one")
         replies = self._dealer.react(body)
         if self._dealer.receipt is not None:
             key = receipt_key(self._stand.job, self._dealer.round)

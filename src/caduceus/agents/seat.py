@@ -123,7 +123,8 @@ class SeatedSite:
         if kind in SETUP_KINDS:
             return self._standing.react(kind, body)
         if self._client is None:
-            raise PeerFault(COORDINATOR, "went on with a round that it never called this site to", evidence=body)
+            # Nobody's fault: this process may have started since it was called, or could not answer the call.
+            raise Refused("this site has no call to the round at hand; it waits for the next one")
         replies = self._client.react(body)
         if self._client.receipt is not None:
             self._keep_receipt(self._client)

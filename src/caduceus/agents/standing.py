@@ -103,7 +103,8 @@ class Standing:
         if kind == _ENDORSED and (under_way is None or under_way.site.step is SetupStep.READY):
             return self._hear_again(body)
         if under_way is None:
-            raise PeerFault(COORDINATOR, "went on with a set-up that it never called this site to", evidence=body)
+            # Nobody's fault: this process may have started since it was called, or could not answer the call.
+            raise Refused("this site has no call to the set-up at hand; it waits for the next one")
         replies = under_way.site.react(body)
         if kind == _ROSTER:
             under_way.roster = body
