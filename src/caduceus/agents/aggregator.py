@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from caduceus import canon
 from caduceus.agents.dealing import Stand
-from caduceus.errors import PeerFault
+from caduceus.errors import PeerFault, Refused
 from caduceus.kinds import Floats
 from caduceus.learn.state import State
 from caduceus.market.mechanism.rules import Mean, Memory, start
