@@ -28,7 +28,7 @@ from caduceus.protocol.envelope import sign_record
 from caduceus.protocol.gram_audit import GramAgain
 from caduceus.protocol.gram_exchange import GramExchange
 from caduceus.protocol.gram_for import plan_for
-from caduceus.protocol.job_messages import Call
+from caduceus.protocol.job_messages import Call, Prepare
 from caduceus.protocol.round_record import RoundRecord, participation
 from caduceus.wiring.order import check_names
 from gram_play import a_ground, entropy_of, secrets_of, signer_of
@@ -116,6 +116,13 @@ def test_nobody_is_called_to_more_rounds_than_the_job_has(task, round):
     for party in (dealer(task, 0, Kept()), Aggregator(stand(task), 0, journal=Kept(), secrets=secrets_of(0))):
         with pytest.raises(PeerFault, match="does not have"):
             party.react(call(OPENING, round))
+
+
+def test_whoever_has_just_started_and_has_no_call_names_nobody(task):
+    body = sign_record(COORDINATOR, DOMAIN, Prepare(JOB, 0, 1, 0))
+    for party in (dealer(task, 0, Kept()), Aggregator(stand(task), 0, journal=Kept(), secrets=secrets_of(0))):
+        with pytest.raises(Refused, match="has no call to the round at hand"):
+            party.react(body)
 
 
 def test_an_evaluator_that_is_called_where_none_is_asked_blames_the_coordinator(task):
